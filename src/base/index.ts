@@ -1,0 +1,6 @@
+export * from './assert.ts'
+export * from './checksum.ts'
+export * from './counters.ts'
+export * from './errors.ts'
+export * from './prng.ts'
+export * from './time.ts'
