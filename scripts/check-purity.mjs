@@ -1,0 +1,63 @@
+// Checks that protocol code takes time and randomness as values: in the folders below, no clock, timer, global
+// randomness, process or console. Test files are exempt. Usage: node scripts/check-purity.mjs [ROOT]
+
+import { codeOnly, filesUnder, isMain, lineAt, readSource, report } from './project/source-text.mjs'
+
+const PURE_FOLDERS = ['base', 'streams', 'inet', 'dist']
+
+/** Not cores: tests, the helpers of tests, and the adapter that stands beside each core of dist. */
+const EXEMPT = [/\.test\.ts$/, /\/testing\//, /^src\/dist\/.*\/node\.ts$/]
+
+/**
+ * Each name is matched where it stands by itself, not as a property of something else.
+ * @type {readonly (readonly [name: string, pattern: RegExp])[]}
+ */
+const IMPURE = [
+  ['Date', /(?<![.\w$])Date\b(?!\s*:)/g],
+  ['performance', /(?<![.\w$])performance\s*[.[?]/g],
+  ['a timer', /(?<![.\w$])(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b(?!\s*[?]?:)/g],
+  ['process', /(?<![.\w$])process\s*[.[?]/g],
+  ['Math.random', /(?<![.\w$])Math\s*\.\s*random\b/g],
+  ['crypto', /(?<![.\w$])crypto\s*[.[?]/g],
+  ['globalThis', /(?<![.\w$])globalThis\b/g],
+  ['console', /(?<![.\w$])console\s*[.[?]/g],
+]
+
+/**
+ * What is allowed all the same, each with its reason.
+ * @type {readonly { path: string, name: string, reason: string }[]}
+ */
+export const EXCEPTIONS = []
+
+/**
+ * @param {string} root of the tree to check
+ * @param {readonly { path: string, name: string }[]} exceptions
+ * @returns {{ files: number, problems: string[] }}
+ */
+export function checkPurity(root, exceptions = EXCEPTIONS) {
+  const files = PURE_FOLDERS.flatMap(folder => filesUnder(root, `src/${folder}`, /\.ts$/)).filter(
+    path => !EXEMPT.some(pattern => pattern.test(path)),
+  )
+  const problems = []
+  const unused = new Set(exceptions)
+  for (const path of files) {
+    const code = codeOnly(readSource(root, path))
+    for (const [name, pattern] of IMPURE) {
+      const exception = exceptions.find(one => one.path === path && one.name === name)
+      for (const match of code.matchAll(pattern)) {
+        if (exception === undefined)
+          problems.push(`${path}:${lineAt(code, match.index)}: a core uses ${name}`)
+        else unused.delete(exception)
+      }
+    }
+  }
+  for (const { path, name } of unused) {
+    problems.push(`scripts/check-purity.mjs: ${path} no longer uses ${name}; remove the exception`)
+  }
+  return { files: files.length, problems }
+}
+
+if (isMain(import.meta.url)) {
+  const { files, problems } = checkPurity(process.argv[2] ?? '.')
+  report('purity', problems, `${files} files of ${PURE_FOLDERS.join(', ')}`)
+}
