@@ -3,6 +3,12 @@
  * numbers below 2^32; {@link fold} brings one to 16 bits. The checksum field holds the complement of the fold.
  */
 
+/** Bytes that may be read and not written. */
+export interface ReadonlyBytes {
+  readonly length: number
+  readonly [index: number]: number
+}
+
 /** Adds the carries of a partial sum back in until it fits 16 bits. */
 export function fold(sum: number): number {
   sum = (sum & 0xffff) + (sum >>> 16)
@@ -14,11 +20,11 @@ export function fold(sum: number): number {
  * @param sum - a folded partial sum, 0 to begin with
  * @returns a folded partial sum
  */
-export function sumBytes(bytes: Uint8Array, start: number, end: number, sum = 0): number {
+export function sumBytes(bytes: ReadonlyBytes, start: number, end: number, sum = 0): number {
   let i = start
   const even = end - 1
   while (i < even) {
-    // 32,768 words cannot overflow 31 bits on top of a folded sum, so the carries wait until then.
+    // 16,384 words cannot overflow 31 bits on top of a folded sum, so the carries wait until then.
     const stop = Math.min(even, i + 32_768)
     for (; i < stop; i += 2) sum += (bytes[i]! << 8) | bytes[i + 1]!
     sum = fold(sum)

@@ -1,0 +1,81 @@
+/** What all streams of one stack share: memory, time, randomness, the run queue, the modules, and where events go. */
+import { type Counters, makeCounters } from '../base/counters.ts'
+import type { Random } from '../base/prng.ts'
+import type { Clock, Instant } from '../base/time.ts'
+import type { Arena } from './mblk/arena.ts'
+import type { AnyQueue } from './module.ts'
+import { fault } from './putnext.ts'
+import { Registry } from './registry.ts'
+import { Scheduler } from './scheduler.ts'
+import type { Stream } from './stream.ts'
+import { Timer, Timers } from './timers.ts'
+
+/** Something worth telling a person, with its values. */
+export interface StackEvent {
+  readonly at: Instant
+  readonly level: 'info' | 'warn' | 'error'
+  /** Dotted name, stable: `stream.module-fault`. */
+  readonly name: string
+  readonly text: string
+}
+
+export interface RuntimeOptions {
+  readonly arena: Arena
+  readonly clock: Clock
+  readonly random: Random
+  /** Called when there is something to do while {@link Runtime.turn} is not running. May be called often. */
+  readonly wake?: () => void
+  readonly onEvent?: (event: StackEvent) => void
+}
+
+export class Runtime {
+  readonly arena: Arena
+  readonly clock: Clock
+  readonly random: Random
+  readonly scheduler: Scheduler
+  readonly timers: Timers
+  readonly registry = new Registry()
+  /** Open streams, in the order of opening. */
+  readonly streams = new Set<Stream>()
+  readonly counters: Counters<'module-faults' | 'messages-flushed-by-pop'> = makeCounters([
+    'module-faults',
+    'messages-flushed-by-pop',
+  ])
+  private readonly onEvent: (event: StackEvent) => void
+
+  constructor(options: RuntimeOptions) {
+    this.arena = options.arena
+    this.clock = options.clock
+    this.random = options.random
+    const wake = options.wake ?? (() => {})
+    this.scheduler = new Scheduler(wake)
+    this.timers = new Timers(wake)
+    this.onEvent = options.onEvent ?? (() => {})
+  }
+
+  /**
+   * One turn of the stack: due timers, then the run queue.
+   * @returns whether work is left for another turn
+   */
+  turn(budget?: number): boolean {
+    this.timers.expire(this.clock.now())
+    this.scheduler.run(budget)
+    return !this.scheduler.idle
+  }
+
+  /** A timer on behalf of a queue: if its callback throws, the queue's module is at fault, nobody else. */
+  timer(q: AnyQueue, callback: (now: Instant) => void): Timer {
+    return new Timer(now => {
+      try {
+        callback(now)
+      } catch (error) {
+        fault(q, null, error)
+      }
+    })
+  }
+
+  /** Tells whoever listens. Not for the data path. */
+  event(level: StackEvent['level'], name: string, text: string): void {
+    this.onEvent({ at: this.clock.now(), level, name, text })
+  }
+}
