@@ -14,6 +14,11 @@ export const UNITDATA_REQ = 1
 export const UNITDATA_IND = 2
 /** An ICMP error that concerns the receiver; behind it nothing. Word {@link ERROR_CODE} says which. */
 export const ERROR_IND = 3
+/**
+ * From a transport to IP: an indication turned round whose datagram nobody wants, data as it was indicated. IP
+ * answers the sender with the ICMP error {@link ERROR_CODE} if it may, and frees the message.
+ */
+export const REJECT_REQ = 4
 
 /** Word indexes, relative to `mp.rptr >> 2`. */
 export const KIND = 0
@@ -40,7 +45,9 @@ export const FLAGS = 17
 /** In an ERROR_IND: a code of `inet/icmp/errors.ts`; for a packet that was too big, {@link ERROR_MTU} is the new MTU. */
 export const ERROR_CODE = 18
 export const ERROR_MTU = 19
-export const UNITDATA_WORDS = 20
+/** In an indication: bytes of IP header that still lie in the data block right in front of `rptr`. */
+export const HEADER_BYTES = 20
+export const UNITDATA_WORDS = 24
 export const UNITDATA_BYTES = 4 * UNITDATA_WORDS
 
 /** The packet was addressed to a broadcast or multicast address. */
