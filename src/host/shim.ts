@@ -178,16 +178,20 @@ export function loadShim(root: string = PACKAGE_ROOT): Shim {
   if (process.platform !== 'linux') {
     throw new StackError('ERR_SHIM_MISSING', `the native shim is for Linux, this is ${process.platform}`)
   }
-  const found = shimCandidates(root).find(path => existsSync(path))
-  if (found === undefined) throw new StackError('ERR_SHIM_MISSING', `no native shim found; ${hint}`, { hint })
-  try {
-    return createRequire(import.meta.url)(found) as Shim
-  } catch (cause) {
-    throw new StackError('ERR_SHIM_MISSING', `the native shim ${found} does not load; ${hint}`, {
-      hint,
-      cause,
-    })
+  const found = shimCandidates(root).filter(path => existsSync(path))
+  let cause: unknown
+  for (const path of found) {
+    try {
+      return createRequire(import.meta.url)(path) as Shim
+    } catch (error) {
+      cause = error
+    }
   }
+  if (found.length === 0) throw new StackError('ERR_SHIM_MISSING', `no native shim found; ${hint}`, { hint })
+  throw new StackError('ERR_SHIM_MISSING', `the native shim does not load: ${found}; ${hint}`, {
+    hint,
+    cause,
+  })
 }
 
 /** Loads the shim, or returns `null` where {@link loadShim} would throw. */
