@@ -24,6 +24,14 @@ static struct port *arg_port(struct args *a) {
   return a->failed ? NULL : table_get(&a->shim->ports, id);
 }
 
+static bool owned(const struct shim *shim, int fd) {
+  for (size_t i = 0; i < SLOT_COUNT; i++) {
+    const struct port *port = shim->ports.items[i];
+    if (port != NULL && port->x.fd == fd) return true;
+  }
+  return false;
+}
+
 /* libuv is done with the handle; when the environment is ending, the hook tells Node that it may go on. */
 static void poll_closed(uv_handle_t *handle) {
   struct port *port = uv_handle_get_data(handle);
@@ -131,6 +139,7 @@ static napi_value call_attach(napi_env env, napi_callback_info info) {
   struct arena *arena = table_get(&a.shim->arenas, arena_id);
   if (arena == NULL) return result_int(&a, -EBADF);
   if (type != napi_function || desc_words < DESC_WORDS || clock_length < 1) return result_int(&a, -EINVAL);
+  if (owned(a.shim, fd)) return result_int(&a, -EEXIST);
   struct port *port = calloc(1, sizeof *port);
   if (port == NULL) return result_int(&a, -ENOMEM);
   port->x = (struct exchange){.fd = fd, .desc = words, .desc_words = desc_words, .clock = time};
@@ -221,10 +230,7 @@ static napi_value call_fd_close(napi_env env, napi_callback_info info) {
   struct args a = args_begin(env, info);
   int32_t fd = arg_int(&a);
   if (a.failed) return NULL;
-  for (size_t i = 0; i < SLOT_COUNT; i++) {
-    const struct port *port = a.shim->ports.items[i];
-    if (port != NULL && port->x.fd == fd) return result_int(&a, -EBUSY);
-  }
+  if (owned(a.shim, fd)) return result_int(&a, -EBUSY);
   return result_int(&a, close(fd) == 0 ? 0 : -errno);
 }
 
