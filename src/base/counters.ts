@@ -3,9 +3,8 @@ export type Counters<Name extends string = string> = Record<Name, number>
 
 /** A fresh set of counters, all zero, in the order of `names`. */
 export function makeCounters<Name extends string>(names: readonly Name[]): Counters<Name> {
-  const counters = {} as Counters<Name>
-  for (const name of names) counters[name] = 0
-  return counters
+  // Built in one go: an object that grows name by name becomes a hash table past a dozen, and `++` ten times as slow.
+  return Object.fromEntries(names.map(name => [name, 0])) as Counters<Name>
 }
 
 /** The counters that are not zero: what a person or a test wants to see. */
