@@ -190,7 +190,7 @@ export interface Acknowledgement {
  */
 export function parseAcknowledgement(message: NetlinkMessage): Acknowledgement {
   const { body, flags, type } = message
-  const errno = body.byteLength < 4 ? 0 : -body.getInt32(0, LITTLE_ENDIAN)
+  const errno = body.byteLength < 4 ? 0 : Math.abs(body.getInt32(0, LITTLE_ENDIAN))
   if ((flags & NLM_F_ACK_TLVS) === 0) return { errno, reason: '' }
   let start = 4
   if (type === NLMSG_ERROR) {
