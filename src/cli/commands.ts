@@ -1,0 +1,34 @@
+/** The table of all commands, in the order of help. Data only: nothing here imports what a command does. */
+import type { CommandSpec, GroupSpec } from './command.ts'
+import { SHELLS, type Shell } from './completion.ts'
+import { UsageError } from './exit-codes.ts'
+import { LAB_COMMANDS } from './lab-commands.ts'
+
+export const GROUPS: readonly GroupSpec[] = [
+  { name: 'lab', summary: 'Topologies of nodes in namespaces, or in one process.' },
+  { name: 'node', summary: 'One node.' },
+  { name: 'module', summary: 'Protocol modules of your own.' },
+  { name: 'bench', summary: 'Measurements.' },
+]
+
+const completion: CommandSpec = {
+  name: 'completion',
+  summary: 'print a completion script for a shell',
+  arguments: [{ name: 'SHELL', summary: SHELLS.join(', ') }],
+  examples: [
+    { command: 'completion bash > /etc/bash_completion.d/putnext', text: 'for everybody' },
+    { command: 'completion fish > ~/.config/fish/completions/putnext.fish', text: 'for yourself' },
+  ],
+  load: async () => {
+    const { completionScript } = await import('./completion.ts')
+    return async ({ args, out }) => {
+      const shell = args.required('SHELL')
+      if (!SHELLS.includes(shell as Shell))
+        throw new UsageError(`no completion for "${shell}"`, `known: ${SHELLS.join(', ')}`)
+      const script = completionScript(shell as Shell, COMMANDS)
+      out.report({ shell, script }, script.trimEnd())
+    }
+  },
+}
+
+export const COMMANDS: readonly CommandSpec[] = [...LAB_COMMANDS, completion]
