@@ -87,4 +87,13 @@ describe('the repository', () => {
     expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(String(version)))).toEqual([])
     expect(Object.keys(manifest.dependencies).sort()).toEqual(['valibot', 'yaml'])
   })
+
+  it('locks the packages of every platform: npm ci refuses a lock without them', () => {
+    const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { version?: string; optionalDependencies?: Record<string, string> }>
+    }
+    const wanted = Object.values(packages).flatMap(one => Object.keys(one.optionalDependencies ?? {}))
+    expect(wanted.filter(name => packages[`node_modules/${name}`]?.version === undefined)).toEqual([])
+    expect(wanted.length).toBeGreaterThan(10)
+  })
 })
