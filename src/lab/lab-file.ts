@@ -1,0 +1,53 @@
+/** Reads a lab file: YAML, shape, meaning; what is wrong is told with line and column. */
+import { readFileSync } from 'node:fs'
+import { StackError } from '../base/errors.ts'
+import { ConfigError, ConfigFile } from '../node/yaml-reader.ts'
+import { expandLab } from './expand.ts'
+import { labSchema } from './schema.ts'
+import type { LabMode, Topology } from './topology.ts'
+
+export interface LabFileOptions {
+  /** Instead of the file's own mode. */
+  readonly mode?: string
+  /** Instead of the file's own seed. */
+  readonly seed?: number
+}
+
+/**
+ * @param name - for messages
+ * @throws {@link ConfigError} for a file that is wrong, `ERR_NOT_SUPPORTED` for mode `sim`
+ */
+export function parseLab(name: string, text: string, options: LabFileOptions = {}): Topology {
+  const file = new ConfigFile(name, text)
+  const input = file.check(labSchema)
+  const mode = labMode(options.mode ?? input.mode)
+  const { topology, complaints } = expandLab(input, mode)
+  if (complaints.length > 0) {
+    const problems = complaints.map(({ path, message }) => file.problem(path, message))
+    throw new ConfigError(name, problems)
+  }
+  return options.seed === undefined ? topology : { ...topology, seed: options.seed }
+}
+
+/** @throws {@link StackError} `ERR_NOT_FOUND` if there is no such file, and what {@link parseLab} throws */
+export function readLab(path: string, options: LabFileOptions = {}): Topology {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new StackError('ERR_NOT_FOUND', `cannot read the lab file ${path}: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+  return parseLab(path, text, options)
+}
+
+function labMode(mode: string): LabMode {
+  if (mode === 'netns' || mode === 'inproc') return mode
+  if (mode === 'sim') {
+    throw new StackError('ERR_NOT_SUPPORTED', 'the mode sim (virtual time) comes later', {
+      hint: 'use --mode inproc for a lab without privileges',
+    })
+  }
+  throw new StackError('ERR_BAD_ARGUMENT', `no mode is called ${mode}`, { hint: 'modes: netns, inproc' })
+}
