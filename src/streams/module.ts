@@ -75,6 +75,8 @@ export interface LowerInfo<L> {
 // biome-ignore lint/suspicious/noExplicitAny: see above
 export type AnyModule = ModuleInfo<any>
 // biome-ignore lint/suspicious/noExplicitAny: see above
+export type AnyDriver = DriverInfo<any>
+// biome-ignore lint/suspicious/noExplicitAny: see above
 export type AnyQueue = Queue<any>
 
 export function isDriver(info: AnyModule): info is DriverInfo {

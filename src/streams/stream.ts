@@ -8,7 +8,7 @@ import { makeIoctl } from './ioctl.ts'
 import { freemsg } from './mblk/alloc.ts'
 import type { Mblk } from './mblk/mblk.ts'
 import { messageFrom } from './mblk/pullup.ts'
-import type { AnyModule, AnyQueue, DriverInfo, LowerInfo } from './module.ts'
+import type { AnyDriver, AnyModule, AnyQueue, DriverInfo, LowerInfo } from './module.ts'
 import { isDriver } from './module.ts'
 import { put, putnext } from './putnext.ts'
 import {
@@ -63,7 +63,7 @@ export class Stream {
   private nextLink = 1
   private closed = false
 
-  private constructor(runtime: Runtime, driver: DriverInfo, open: OpenOptions) {
+  private constructor(runtime: Runtime, driver: AnyDriver, open: OpenOptions) {
     this.runtime = runtime
     this.name = open.name ?? driver.name
     this.top = makePair<Head>(this, headInfo, headInfo.open(undefined as never))
@@ -78,7 +78,7 @@ export class Stream {
    * @param driver - its name in the registry, or the declaration itself
    * @throws StackError what the driver, or a module pushed by autopush, throws; nothing stays open then
    */
-  static open(runtime: Runtime, driver: string | DriverInfo, options: OpenOptions = {}): Stream {
+  static open(runtime: Runtime, driver: string | AnyDriver, options: OpenOptions = {}): Stream {
     const info = typeof driver === 'string' ? runtime.registry.find(driver) : driver
     if (!isDriver(info))
       throw new StackError('ERR_PLUMBING', `${info.name} is a module, not a driver: push it on a stream`)

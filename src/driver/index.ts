@@ -1,0 +1,2 @@
+export * from './driver-control.ts'
+export * from './wire.ts'
