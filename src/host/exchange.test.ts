@@ -316,6 +316,35 @@ describe.skipIf(reason !== '')(titled('host/shim exchange over two TUNs of one n
     expect(shim.attach(b.fd, b.arena, b.desc.subarray(0, 8), b.clock, () => {})).toBe(-EINVAL)
   })
 
+  it('an error thrown in the callback is an uncaught one, and the port ends with its worker', async () => {
+    const source = `
+      const { workerData } = require('node:worker_threads')
+      const shim = require(workerData.path)
+      const fd = shim.tunOpen(workerData.namespace, 'e0', 0x1001)
+      const link = new BroadcastChannel(workerData.namespace)
+      const arena = shim.bindArena(new Uint8Array(4096))
+      const port = shim.attach(fd, arena, new Int32Array(64), new Float64Array(1), () => { throw new Error('mine') })
+      link.onmessage = () => shim.pollStart(port, 2)
+      link.postMessage('open')
+    `
+    const path = new URL('../../build/putnext.node', import.meta.url).pathname
+    const link = new BroadcastChannel(namespace)
+    const opened = new Promise<void>(resolve => {
+      link.onmessage = () => resolve()
+    })
+    const worker = new Worker(source, { eval: true, workerData: { path, namespace } })
+    const thrown = new Promise<Error>(resolve => worker.once('error', resolve))
+    await opened
+    const links = new LinkControl(shim, namespace)
+    links.setUp('e0') // only a device that is up can be written to
+    link.postMessage('go')
+    expect((await thrown).message).toBe('mine')
+    link.close()
+    await worker.terminate()
+    expect(links.find('e0')).toBeNull()
+    links.close()
+  })
+
   it('a worker that ends with an active port takes its device with it', async () => {
     const source = `
       const { parentPort, workerData } = require('node:worker_threads')
