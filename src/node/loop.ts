@@ -1,0 +1,207 @@
+/**
+ * What drives a stack on a host: the event loop calls it when a device is readable, when a program sent something,
+ * or when a deadline is due. While packets come in quick succession it waits for the next one inside the exchange
+ * with the kernel, for some microseconds, which is faster than a turn of the event loop; it goes back to the event
+ * loop all the same, every few milliseconds.
+ */
+import { randomFillSync } from 'node:crypto'
+import type { Random } from '../base/prng.ts'
+import { type Clock, type Instant, instant } from '../base/time.ts'
+import { shimMemory } from '../driver/shim-memory.ts'
+import { type Tun, tunDriver } from '../driver/tun.ts'
+import { type Shim, tryShim } from '../host/shim.ts'
+import { Arena } from '../streams/mblk/arena.ts'
+import { type Queue, qenable, WR } from '../streams/queue.ts'
+import { Runtime, type StackEvent } from '../streams/runtime.ts'
+
+export interface NodeLoopOptions {
+  /** Null to do without a device, even where the shim is there; loaded by default. */
+  readonly shim?: Shim | null
+  /** Shared with other stacks of this process that are joined by wires; own by default. */
+  readonly arena?: Arena
+  readonly random?: Random
+  readonly onEvent?: (event: StackEvent) => void
+  /** How long to wait for the next packet while traffic flows; 0 never waits. */
+  readonly lingerUs?: number
+}
+
+/** Waits for a packet, in microseconds, after the last one: several times the kernel's wake-up. */
+const LINGER_US = 60
+/** Time after which the event loop gets its turn in any case. */
+const HOLD_US = 2_000
+/** Node's timers count milliseconds. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+/** Random numbers from the host's CSPRNG, fetched by the thousand. */
+class HostRandom implements Random {
+  private readonly pool = new Int32Array(1_024)
+  private next = this.pool.length
+
+  int32(): number {
+    if (this.next === this.pool.length) {
+      randomFillSync(this.pool)
+      this.next = 0
+    }
+    return this.pool[this.next++]!
+  }
+
+  below(bound: number): number {
+    return Math.floor(this.unit() * bound)
+  }
+
+  unit(): number {
+    return (this.int32() >>> 0) / 4_294_967_296
+  }
+}
+
+export class NodeLoop {
+  readonly runtime: Runtime
+  readonly shim: Shim | null
+  private readonly arenaId: number
+  private readonly lingerUs: number
+  private readonly clock: Clock
+  private scheduled: NodeJS.Immediate | null = null
+  private alarm: NodeJS.Timeout | null = null
+  private alarmAt = 0
+  private running = false
+  private closed = false
+  private readonly tuns = new Set<Queue<Tun>>()
+  private holds = 0
+
+  constructor(options: NodeLoopOptions = {}) {
+    const arena = options.arena ?? new Arena()
+    const shim = options.shim === undefined ? tryShim() : options.shim
+    this.shim = shim
+    this.lingerUs = options.lingerUs ?? LINGER_US
+    this.clock =
+      shim === null ? { now: () => instant(performance.now() * 1_000) } : { now: () => instant(shim.now()) }
+    this.runtime = new Runtime({
+      arena,
+      clock: this.clock,
+      random: options.random ?? new HostRandom(),
+      wake: () => this.wake(),
+      ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
+    })
+    this.arenaId = shim === null ? -1 : shim.bindArena(arena.bytes)
+    if (shim !== null) {
+      arena.memory = shimMemory(shim, arena, this.arenaId)
+      this.runtime.registry.register(this.tunDriver(shim))
+    }
+  }
+
+  /** The TUN driver, told to this loop when one opens and closes. */
+  private tunDriver(shim: Shim): ReturnType<typeof tunDriver> {
+    const info = tunDriver({ shim, arenaId: this.arenaId, onReady: () => this.run() })
+    return {
+      ...info,
+      open: (q, options) => {
+        const tun = info.open(q, options)
+        this.tuns.add(q)
+        return tun
+      },
+      close: q => {
+        this.tuns.delete(q)
+        info.close(q)
+      },
+    }
+  }
+
+  /** Comes back soon: there is something to do. Safe to call at any time, often. */
+  wake(): void {
+    if (this.running || this.scheduled !== null || this.closed) return
+    this.scheduled = setImmediate(() => {
+      this.scheduled = null
+      this.run()
+    })
+  }
+
+  /** Lets the process end although the loop waits for devices or deadlines; `hold` undoes one `release`. */
+  hold(): void {
+    if (this.holds++ === 0) this.setRef(true)
+  }
+
+  release(): void {
+    if (--this.holds === 0) this.setRef(false)
+  }
+
+  private setRef(on: boolean): void {
+    for (const q of this.tuns) this.shim!.portRef(q.state.port, on ? 1 : 0)
+    if (on) this.alarm?.ref()
+    else this.alarm?.unref()
+  }
+
+  private run(): void {
+    if (this.running || this.closed) return
+    this.running = true
+    try {
+      let more = this.runtime.turn()
+      const only = this.tuns.size === 1 ? this.onlyTun() : null
+      if (more || (only !== null && only.state.lastMoved > 0 && this.lingerUs > 0)) {
+        const end = this.clock.now() + HOLD_US
+        do {
+          if (!more && only !== null && !this.linger(only)) break
+          more = this.runtime.turn()
+        } while ((more || only !== null) && this.clock.now() < end)
+        if (more) this.again()
+      }
+    } finally {
+      this.running = false
+    }
+    this.setAlarm()
+  }
+
+  private onlyTun(): Queue<Tun> | null {
+    for (const q of this.tuns) return q
+    return null
+  }
+
+  /** Waits for a packet inside the next exchange. @returns false when the last wait was in vain */
+  private linger(q: Queue<Tun>): boolean {
+    const tun = q.state
+    if (tun.gone || tun.waitingToWrite || this.lingerUs === 0) return false
+    if (tun.lastMoved === 0) return false
+    const due = this.runtime.timers.pollAt()
+    const waitUs = due === null ? this.lingerUs : Math.min(this.lingerUs, Math.floor(due - this.clock.now()))
+    if (waitUs <= 0) return true
+    tun.waitUs = waitUs
+    tun.lastMoved = 0
+    qenable(WR(q))
+    return true
+  }
+
+  private again(): void {
+    this.scheduled ??= setImmediate(() => {
+      this.scheduled = null
+      this.run()
+    })
+  }
+
+  /** One timer of the host's for the earliest deadline. */
+  private setAlarm(): void {
+    const due = this.runtime.timers.pollAt()
+    if (due === null || this.closed) return
+    if (this.alarm !== null && this.alarmAt <= due) return
+    if (this.alarm !== null) clearTimeout(this.alarm)
+    const now: Instant = this.clock.now()
+    const delayMs = Math.min(TIMER_MS_MAX, Math.max(0, Math.ceil((due - now) / 1_000)))
+    this.alarmAt = due
+    this.alarm = setTimeout(() => {
+      this.alarm = null
+      this.run()
+    }, delayMs)
+    if (this.holds === 0) this.alarm.unref()
+  }
+
+  /**
+   * Stops driving the stack. Close its streams first: what is queued stays where it is.
+   * @throws StackError if a device is still open
+   */
+  close(): void {
+    this.closed = true
+    if (this.scheduled !== null) clearImmediate(this.scheduled)
+    if (this.alarm !== null) clearTimeout(this.alarm)
+    this.scheduled = null
+    this.alarm = null
+    this.shim?.releaseArena(this.arenaId)
+  }
+}
