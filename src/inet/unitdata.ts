@@ -47,6 +47,8 @@ export const ERROR_CODE = 18
 export const ERROR_MTU = 19
 /** In an indication: bytes of IP header that still lie in the data block right in front of `rptr`. */
 export const HEADER_BYTES = 20
+/** The program's own number for a request; it comes back in the ERROR_IND of a request that was refused here. */
+export const TAG = 21
 export const UNITDATA_WORDS = 24
 export const UNITDATA_BYTES = 4 * UNITDATA_WORDS
 
@@ -54,6 +56,10 @@ export const UNITDATA_BYTES = 4 * UNITDATA_WORDS
 export const UD_NOT_UNICAST = 0x01
 /** Request: do not fragment; too big is an error to the sender. */
 export const UD_DONT_FRAGMENT = 0x02
+/** Request: the program allowed broadcast. */
+export const UD_BROADCAST = 0x04
+/** In an ERROR_IND: the request turned round, refused by this stack itself; no peer and no router said anything. */
+export const UD_REFUSED_HERE = 0x08
 
 /** The middle word of an IPv4-mapped address. */
 export const MAPPED_WORD = 0x0000ffff
