@@ -71,7 +71,12 @@ export class ConfigFile {
       throw new ConfigError(name, problems)
     }
     // More aliases than any honest file has: the well-known way to make a small file huge.
-    this.value = withoutExtensions(document.toJS({ maxAliasCount: 100 }))
+    try {
+      this.value = withoutExtensions(document.toJS({ maxAliasCount: 100 }))
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      throw new ConfigError(name, [{ line: 1, column: 1, where: '', message }])
+    }
   }
 
   private lineOf(offset: number): { line: number; column: number } {
@@ -174,7 +179,7 @@ function knownKeys(schema: unknown, path: ConfigPath): string[] {
   }
   if (at === undefined || at === null) return []
   if (at.wrapped !== undefined) return knownKeys(at.wrapped, path)
-  if (at.type === 'union' && at.options !== undefined)
+  if ((at.type === 'union' || at.type === 'variant') && at.options !== undefined)
     return at.options.flatMap(option => knownKeys(option, path))
   if (path.length === 0) return Object.keys(at.entries ?? {})
   const [key, ...rest] = path
