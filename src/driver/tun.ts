@@ -4,11 +4,10 @@
  * goes on in a 64 KiB block chained behind it, so that small packets do not pin large memory and a super-segment
  * is never copied.
  */
-import { constants } from 'node:os'
 import { type Counters, makeCounters } from '../base/counters.ts'
 import { StackError } from '../base/errors.ts'
 import { after, milliseconds } from '../base/time.ts'
-import { errnoName } from '../host/host-error.ts'
+import { ERRNO, errnoName } from '../host/host-error.ts'
 import { POLL_READABLE, POLL_WRITABLE, type Shim } from '../host/shim.ts'
 import { openTun, type TunDevice } from '../host/tun.ts'
 import { makeError, makeHangup } from '../streams/condition.ts'
@@ -26,7 +25,7 @@ import { TunBatch } from './tun-batch.ts'
 import { linkCapabilities, parseTunOptions, type TunOpenOptions } from './tun-options.ts'
 import { readVirtioHeader, VIRTIO_DROPS } from './virtio.ts'
 
-const { EAGAIN, EINTR, EINVAL } = constants.errno
+const { EAGAIN, EINTR, EINVAL, EIO } = ERRNO
 
 /** What the driver needs of the process it runs in. */
 export interface TunHost {
@@ -299,7 +298,6 @@ function deliver(q: Queue<Tun>, tun: Tun, got: number): void {
 
 function readFailed(q: Queue<Tun>, tun: Tun, errno: number): void {
   tun.counters['rx-errors']++
-  const { EIO } = constants.errno
   // EIO: the interface is down for now. Everything else (EBADFD) is the end of the device.
   if (errno !== EIO) return tun.fail(q, errno)
   tun.host.shim.pollStop(tun.port)

@@ -6,6 +6,9 @@ import { type ErrorCode, StackError } from '../base/errors.ts'
 
 const { errno } = constants
 
+/** The host's errno values by name, as `ERRNO.EAGAIN`. */
+export const ERRNO: typeof constants.errno = errno
+
 const CODES: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
   [errno.EACCES, 'ERR_ACCESS'],
   [errno.EADDRNOTAVAIL, 'ERR_ADDR_NOT_AVAILABLE'],
