@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { LinkControl } from '../host/links.ts'
-import { createNamespace, deleteNamespace, insideNamespace, netnsPath } from '../host/namespace.ts'
-import type { Shim } from '../host/shim.ts'
-import { shim as loaded, missing, titled } from '../host/testing/requirements.ts'
-import { NodeLoop } from '../node/loop.ts'
-import { freemsg, type Mblk, messageBytes, Stream } from '../streams/index.ts'
-import type { Tun } from './tun.ts'
-import { parseTunOptions } from './tun-options.ts'
+import type { Tun } from '../../src/driver/tun.ts'
+import { parseTunOptions } from '../../src/driver/tun-options.ts'
+import { LinkControl } from '../../src/host/links.ts'
+import { createNamespace, deleteNamespace, insideNamespace, netnsPath } from '../../src/host/namespace.ts'
+import type { Shim } from '../../src/host/shim.ts'
+import { shim as loaded, missing, titled } from '../../src/host/testing/requirements.ts'
+import { NodeLoop } from '../../src/node/loop.ts'
+import { freemsg, type Mblk, messageBytes, Stream } from '../../src/streams/index.ts'
 
 const reason = missing('shim', 'namespaces', 'tun', 'ip')
 
@@ -27,7 +27,7 @@ describe('driver/tun options', () => {
   })
 })
 
-describe.skipIf(reason !== '')(titled('driver/tun on a device', reason), () => {
+describe.skipIf(reason !== '')(titled('tun on a device', reason), () => {
   const shim = loaded as Shim
   const name = `pxt-${process.pid}`
   const namespace = netnsPath(name)
