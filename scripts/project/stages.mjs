@@ -20,7 +20,6 @@ const vitest = project =>
     'vitest',
     'run',
     `--project=${project}`,
-    '--passWithNoTests',
     '--reporter=default',
     '--reporter=./scripts/project/vitest-counts.mjs',
   )

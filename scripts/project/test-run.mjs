@@ -7,6 +7,9 @@ import { STAGES } from './stages.mjs'
 
 const COUNTS_FOLDER = 'build/test'
 
+/** A stage that hangs fails, with time left for CI to say so. */
+const STAGE_LIMIT_MINUTES = 20
+
 /**
  * @typedef {import('./stages.mjs').Stage} Stage
  * @typedef {import('./vitest-counts.mjs').Counts} Counts
@@ -51,11 +54,19 @@ function succeeds([program = '', ...args], countsPath) {
   const env = { ...process.env, PUTNEXT_TEST_COUNTS: countsPath }
   return new Promise(settle => {
     const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'], env })
+    const limit = setTimeout(() => {
+      console.error(`no end within ${STAGE_LIMIT_MINUTES} minutes`)
+      child.kill()
+    }, STAGE_LIMIT_MINUTES * 60_000)
     child.on('error', error => {
       console.error(`${program}: ${error.message}`)
+      clearTimeout(limit)
       settle(false)
     })
-    child.on('close', code => settle(code === 0))
+    child.on('exit', code => {
+      clearTimeout(limit)
+      settle(code === 0)
+    })
   })
 }
 
