@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { after, milliseconds } from '../base/time.ts'
+import { allocb, type DriverInfo, freemsg, getq, putnext, putq, Stream, Timer } from '../streams/index.ts'
+import { NodeLoop } from './loop.ts'
+
+/** A driver whose service procedure counts what it frees. */
+function counting(seen: { count: number }): DriverInfo<object> {
+  return {
+    name: 'counting',
+    driver: true,
+    hiwat: 65_536,
+    lowat: 1_024,
+    open: () => ({}),
+    close: () => {},
+    read: { put: putnext },
+    write: {
+      put: putq,
+      service: q => {
+        for (let mp = getq(q); mp !== null; mp = getq(q)) {
+          seen.count++
+          freemsg(mp)
+        }
+      },
+    },
+  }
+}
+
+const soon = (ms = 0) => new Promise(resolve => setTimeout(resolve, ms))
+
+describe('node/loop without a device', () => {
+  let loop: NodeLoop
+  beforeEach(() => {
+    loop = new NodeLoop({ shim: null })
+  })
+  afterEach(() => {
+    loop.runtime.arena.assertWhole()
+    loop.close()
+  })
+
+  it('work that a program makes is done in the same turn of the event loop, without being asked for', async () => {
+    const seen = { count: 0 }
+    const stream = Stream.open(loop.runtime, counting(seen))
+    for (let i = 0; i < 10; i++) stream.putmsg(allocb(loop.runtime.arena, 64)!)
+    expect(seen.count).toBe(0)
+    await soon()
+    expect(seen.count).toBe(10)
+    stream.close()
+  })
+
+  it('a deadline is met although nothing else happens, and the earlier of two wins', async () => {
+    const due: string[] = []
+    const late = new Timer(() => void due.push('late'))
+    const early = new Timer(() => void due.push('early'))
+    const now = loop.runtime.clock.now()
+    loop.runtime.timers.arm(late, after(now, milliseconds(40)))
+    loop.runtime.timers.arm(early, after(now, milliseconds(10)))
+    await soon(25)
+    expect(due).toEqual(['early'])
+    await soon(40)
+    expect(due).toEqual(['early', 'late'])
+  })
+
+  it('a cancelled deadline does not fire', async () => {
+    let fired = 0
+    const timer = new Timer(() => void fired++)
+    loop.runtime.timers.arm(timer, after(loop.runtime.clock.now(), milliseconds(5)))
+    loop.runtime.timers.cancel(timer)
+    await soon(20)
+    expect(fired).toBe(0)
+  })
+
+  it('the run queue is given back to the event loop when its budget is used up, and goes on after it', async () => {
+    let rounds = 0
+    const endless: DriverInfo<object> = { ...counting({ count: 0 }), name: 'endless' }
+    const stream = Stream.open(loop.runtime, {
+      ...endless,
+      write: {
+        put: putq,
+        service: q => {
+          if (++rounds < 10_000) q.scheduler.enable(q)
+          else for (let mp = getq(q); mp !== null; mp = getq(q)) freemsg(mp)
+        },
+      },
+    })
+    stream.putmsg(allocb(loop.runtime.arena, 64)!)
+    for (let i = 0; i < 100 && rounds < 10_000; i++) await soon()
+    expect(rounds).toBe(10_000)
+    stream.close()
+  })
+})
