@@ -86,7 +86,7 @@ function expandNode(
     kernel,
     mtu: node.mtu ?? defaults.mtu ?? DEFAULT_MTU_BYTES,
     offload: node.offload ?? defaults.offload ?? true,
-    services: node.services ?? (isStack ? (defaults.services ?? []) : []),
+    services: node.services ?? (isStack ? (defaults.services ?? {}) : {}),
     modules: node.modules ?? [],
     exec: node.exec ?? [],
     congestion: node.congestion ?? defaults.congestion ?? null,
@@ -216,7 +216,7 @@ function checkNodes(topology: Topology, complain: Complain): void {
       if (!names.has(on)) complain([...path, 'depends_on', on], `there is no node ${on}`)
     if (node.kind === 'linux') {
       for (const key of ['services', 'modules', 'kernel'] as const)
-        if (node[key].length > 0) complain([...path, key], `${key} are for nodes of kind stack`)
+        if (Object.keys(node[key]).length > 0) complain([...path, key], `${key} are for nodes of kind stack`)
     } else if (node.exec.length > 0) complain([...path, 'exec'], 'exec is for nodes of kind linux')
   }
   const circle = dependencyCircle(topology.nodes)

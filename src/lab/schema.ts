@@ -51,6 +51,17 @@ const moduleSchema = v.pipe(
   v.description('A module to push on the link of the node: its name, or {name: {options}}'),
 )
 
+const serviceMap = v.record(v.string(), v.union([v.boolean(), v.strictObject({ port: v.number() })]))
+
+/** The names of services, or as in a node file `{echo: true, discard: {port: 9009}}`; made into the latter. */
+const services = v.pipe(
+  v.union([v.array(v.string()), serviceMap], 'must be a list of services, or {NAME: true}'),
+  v.transform(value =>
+    Array.isArray(value) ? Object.fromEntries(value.map(one => [one, true as const])) : value,
+  ),
+  v.description('Services of the node: [echo, discard, chargen], or {NAME: true} or {NAME: {port: N}}'),
+)
+
 const condition = v.picklist(['healthy', 'started'])
 
 export const nodeSchema = v.strictObject({
@@ -71,7 +82,7 @@ export const nodeSchema = v.strictObject({
     v.optional(v.boolean()),
     v.description('Checksums and segmentation are left to the device'),
   ),
-  services: v.pipe(v.optional(v.array(v.unknown())), v.description('Services, as in a node file')),
+  services: v.optional(services),
   modules: v.pipe(
     v.optional(v.array(moduleSchema)),
     v.description('Modules pushed on the link, nearest to IP first'),
@@ -125,7 +136,7 @@ export const labSchema = v.strictObject({
         v.strictObject({
           mtu: v.optional(mtu),
           offload: v.optional(v.boolean()),
-          services: v.optional(v.array(v.unknown())),
+          services: v.optional(services),
           congestion: v.optional(v.string()),
         }),
       ),

@@ -20,7 +20,7 @@ export interface LabNode {
   readonly mtu: number
   readonly offload: boolean
   /** As in a node file. */
-  readonly services: readonly unknown[]
+  readonly services: Readonly<Record<string, boolean | { readonly port: number }>>
   /** As in a node file; nearest to IP first. */
   readonly modules: readonly (string | Readonly<Record<string, unknown>>)[]
   readonly exec: readonly string[]
@@ -78,8 +78,3 @@ export const FABRIC = 'fabric'
 
 /** The TUN device of a stack node in its namespace. */
 export const TUN_DEVICE = 'tun0'
-
-/** The networks that a node stands for: its own addresses' subnets, or for a kernel host just its addresses. */
-export function networksOf(node: LabNode, subnetOf: (cidr: string) => string): string[] {
-  return node.addresses.map(subnetOf)
-}
