@@ -9,7 +9,7 @@ import {
   OFFLOAD_CSUM_VALID,
   OFFLOAD_GSO_UDP,
 } from '../../streams/mblk/mblk.ts'
-import { chainOf, flat } from '../testing/messages.ts'
+import { chainOf, flat } from '../../streams/testing/messages.ts'
 import {
   fragmentHeader,
   type Ipv4Fields,

@@ -94,7 +94,7 @@ export class Arena {
     this.classes = [
       new SizeClass('header', HEADER_BLOCK_BYTES, 0, frames),
       new SizeClass('frame', FRAME_BLOCK_BYTES, frames, supers),
-      new SizeClass('super', SUPER_BLOCK_BYTES, supers, sizeBytes),
+      new SizeClass('super', SUPER_BLOCK_BYTES, supers, this.bytes.length),
     ]
   }
 

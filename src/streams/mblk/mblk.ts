@@ -3,6 +3,7 @@
  * reference count; `cont` chains the blocks of one message. Both are pooled objects of one shape, made once, so
  * that moving a packet allocates nothing. Shapes after msgb(9S) and datab(9S).
  */
+import { AssertionError } from '../../base/assert.ts'
 import type { ReadonlyBytes } from '../../base/checksum.ts'
 import type { Arena, SizeClass } from './arena.ts'
 
@@ -124,7 +125,7 @@ export function bytes(mp: UniqueMblk): Uint8Array {
 }
 
 function shared(mp: BorrowedMblk): never {
-  throw new Error(`bytes(): data block has ${mp.dblk.ref} references; unshare() it first`)
+  throw new AssertionError(`bytes(): data block has ${mp.dblk.ref} references; unshare() it first`)
 }
 
 /** Whether the first block's bytes belong to nobody else, so that they may be written. */

@@ -123,15 +123,15 @@ export function dropEmptyHead(mp: Mblk): Mblk {
 }
 
 /**
- * Makes room for a header of `size` bytes in front: in place when the first block is not shared and has the headroom,
- * else in a new block. `csumStart` moves along.
+ * Makes room for a header of `size` bytes in front: in place when the first block is the arena's, is not shared and has
+ * the headroom, else in a new block. `csumStart` moves along.
  * @param mp - consumed
  * @param size - bytes, at most `HEADROOM_BYTES`
  * @returns the message whose first `size` bytes are to be written, or null when no block is left (`mp` is freed)
  */
 export function prepend(mp: Mblk, size: number): UniqueMblk | null {
   const dblk = mp.dblk
-  if (dblk.ref === 1 && mp.rptr - dblk.base >= size) {
+  if (dblk.ref === 1 && mp.rptr - dblk.base >= size && dblk.sizeClass !== null) {
     mp.rptr -= size
     mp.csumStart += size
     return mp as UniqueMblk

@@ -1,10 +1,11 @@
 /** Making bytes contiguous or private: pullupmsg(9F), msgpullup(9F), copyb(9F), copymsg(9F), and the edges of a message. */
+import type { ReadonlyBytes } from '../../base/checksum.ts'
 import { StackError } from '../../base/errors.ts'
 import { allocb, copyHead, dupmsg, freeb, freemsg } from './alloc.ts'
 import { type Arena, HEADROOM_BYTES } from './arena.ts'
 import { type CopyPlace, copyBytes } from './copy.ts'
 import type { BorrowedMblk, Mblk, UniqueMblk } from './mblk.ts'
-import { adjmsg, dropEmptyHead, messageBytes } from './message.ts'
+import { adjmsg, messageBytes } from './message.ts'
 
 /**
  * Makes the first `size` bytes of a message contiguous.
@@ -33,13 +34,15 @@ export function pullupmsg(mp: Mblk, size: number): Mblk | null {
   return joined
 }
 
-/** Frees the blocks at the front that `adjmsg` emptied, the first included. */
+/** Frees the blocks at the front that `adjmsg` emptied, the first included; those behind stay as they are. */
 function dropConsumed(mp: Mblk): Mblk | null {
-  const rest = dropEmptyHead(mp)
-  if (rest.rptr !== rest.wptr) return rest
-  const tail = rest.cont
-  freeb(rest)
-  return tail
+  let rest: Mblk | null = mp
+  while (rest !== null && rest.rptr === rest.wptr) {
+    const next: Mblk | null = rest.cont
+    freeb(rest)
+    rest = next
+  }
+  return rest
 }
 
 /** A new block with a copy of the first `size` bytes; throws (and frees `mp`) if there are fewer. */
@@ -102,7 +105,7 @@ export function readMessage(
  */
 export function messageFrom(
   arena: Arena,
-  bytes: Uint8Array,
+  bytes: ReadonlyBytes,
   start: number,
   end: number,
   place: CopyPlace,
@@ -128,17 +131,15 @@ export function messageFrom(
 }
 
 /**
- * A private copy of the first block.
+ * A private copy of the first block; of several blocks if foreign memory does not fit the largest.
  * @param mp - borrowed
  * @see copyb(9F)
  */
 export function copyb(mp: BorrowedMblk, place: CopyPlace = 'stack'): UniqueMblk | null {
-  const size = mp.wptr - mp.rptr
-  const copy = allocb(mp.dblk.arena, size, HEADROOM_BYTES)
+  const copy = messageFrom(mp.dblk.arena, mp.bytes, mp.rptr, mp.wptr, place)
   if (copy === null) return null
   copyHead(copy, mp)
-  copyBytes(mp.dblk.arena, place, copy.dblk.bytes, copy.wptr, mp.bytes, mp.rptr, size)
-  copy.wptr += size
+  for (let bp = copy.cont; bp !== null; bp = bp.cont) bp.type = mp.type
   return copy
 }
 
@@ -151,6 +152,7 @@ export function copymsg(mp: BorrowedMblk, place: CopyPlace = 'stack'): UniqueMbl
   const head = copyb(mp, place)
   let tail: Mblk | null = head
   for (let bp = mp.cont; bp !== null && tail !== null; bp = bp.cont) {
+    tail = lastBlock(tail)
     tail.cont = copyb(bp, place)
     if (tail.cont === null) {
       freemsg(head!)
@@ -159,6 +161,12 @@ export function copymsg(mp: BorrowedMblk, place: CopyPlace = 'stack'): UniqueMbl
     tail = tail.cont
   }
   return head
+}
+
+function lastBlock(mp: Mblk): Mblk {
+  let last = mp
+  while (last.cont !== null) last = last.cont
+  return last
 }
 
 /**
@@ -173,7 +181,7 @@ export function unshare(mp: Mblk): UniqueMblk | null {
     freemsg(mp)
     return null
   }
-  copy.cont = mp.cont
+  lastBlock(copy).cont = mp.cont
   copy.at = mp.at
   freeb(mp)
   return copy

@@ -1,8 +1,8 @@
 /** Messages for tests: flat bytes as a chain of any shape, and back. */
-import { allocb } from '../../streams/mblk/alloc.ts'
-import type { Arena } from '../../streams/mblk/arena.ts'
-import type { BorrowedMblk, UniqueMblk } from '../../streams/mblk/mblk.ts'
-import { messageBytes } from '../../streams/mblk/message.ts'
+import { allocb } from '../mblk/alloc.ts'
+import type { Arena } from '../mblk/arena.ts'
+import type { BorrowedMblk, UniqueMblk } from '../mblk/mblk.ts'
+import { messageBytes } from '../mblk/message.ts'
 
 /**
  * A message with these bytes.
