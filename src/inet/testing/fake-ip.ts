@@ -12,6 +12,7 @@ import type { IpAddress } from '../address.ts'
 import {
   allocUnitdata,
   FAMILY,
+  FLAGS,
   HEADER_BYTES,
   HOP_LIMIT,
   INTERFACE,
@@ -101,7 +102,7 @@ export function indication(arena: Arena, fields: IndicationFields, payload: Mblk
   words[at + INTERFACE] = 1
   words[at + HOP_LIMIT] = 64
   words[at + HEADER_BYTES] = fields.remote.family === 4 ? 20 : 40
-  words[at + 17] = fields.flags ?? 0
+  words[at + FLAGS] = fields.flags ?? 0
   mp.cont = payload
   return mp
 }
