@@ -29,11 +29,17 @@ export function putnext(q: AnyQueue, mp: Mblk): void {
  * @see put(9F)
  */
 export function put(q: AnyQueue, mp: Mblk): void {
-  mp.at = q
   if (depth >= DEPTH_MAX || q.deferredFirst !== null) {
+    mp.at = q
     q.scheduler.defer(q, mp)
     return
   }
+  deliver(q, mp)
+}
+
+/** Calls a put procedure at once, whatever waits before it. Only {@link put} and the run queue do. @param mp - consumed */
+export function deliver(q: AnyQueue, mp: Mblk): void {
+  mp.at = q
   depth++
   try {
     q.put(q, mp)

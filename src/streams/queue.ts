@@ -7,7 +7,7 @@ import { assert } from '../base/assert.ts'
 import { freemsg } from './mblk/alloc.ts'
 import type { Holder, Mblk } from './mblk/mblk.ts'
 import { messageBytes } from './mblk/message.ts'
-import { isHighPriority, M_DATA, M_PROTO, QPCTL } from './mblk/types.ts'
+import { isHighPriority, M_DATA, M_PCPROTO, M_PROTO, QPCTL } from './mblk/types.ts'
 import type { AnyModule, AnyQueue, PutProcedure, ServiceProcedure } from './module.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { Stream } from './stream.ts'
@@ -233,7 +233,7 @@ export function flushq(q: AnyQueue, flag: number, band = -1): void {
   let mp = q.first
   while (mp !== null) {
     const next: Mblk | null = mp.next
-    const data = mp.type === M_DATA || (mp.type & ~0x82) === M_PROTO
+    const data = mp.type === M_DATA || mp.type === M_PROTO || mp.type === M_PCPROTO
     if ((flag === FLUSHALL || data) && (band < 0 || mp.band === band)) {
       unlink(q, mp)
       freemsg(mp)

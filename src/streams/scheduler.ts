@@ -2,9 +2,10 @@
  * The run queue: queues whose service procedure is to run, in the order in which they were enabled. It has no
  * timers and no thread: the host's loop, or a simulation, calls {@link Scheduler.run}.
  */
+import { freemsg } from './mblk/alloc.ts'
 import type { Mblk } from './mblk/mblk.ts'
 import type { AnyQueue } from './module.ts'
-import { fault, put } from './putnext.ts'
+import { deliver, fault, put } from './putnext.ts'
 
 /** Service procedures run in one go before the caller gets control back. */
 export const RUN_BUDGET = 4_096
@@ -88,18 +89,28 @@ export class Scheduler {
   }
 }
 
-/** Gives a queue the messages that were deferred for it. */
+/**
+ * Gives a queue the messages that were deferred for it: one by one, so that what is sent to it meanwhile waits behind
+ * the rest, and only those that wait now, so that two modules that answer each other for ever do not hold the run queue.
+ */
 function handOver(q: AnyQueue): void {
-  let mp = q.deferredFirst
-  q.deferredFirst = null
-  q.deferredLast = null
-  while (mp !== null) {
-    const next: Mblk | null = mp.next
+  const stop = q.deferredLast
+  for (let mp = q.deferredFirst; mp !== null; mp = q.deferredFirst) {
+    q.deferredFirst = mp.next
+    if (q.deferredFirst === null) q.deferredLast = null
     mp.next = null
     mp.queued = false
-    // A queue that was taken off meanwhile passes its messages to where it led.
-    if (q.removed && q.next !== null) put(q.next, mp)
-    else put(q, mp)
-    mp = next
+    const to = successor(q)
+    if (to.removed) freemsg(mp)
+    else if (to === q) deliver(q, mp)
+    else put(to, mp)
+    if (mp === stop) break
   }
+  if (q.deferredFirst !== null) q.scheduler.enable(q)
+}
+
+/** Where the messages of a queue go that was taken off meanwhile: to where it led; nowhere if the stream is closed. */
+function successor(q: AnyQueue): AnyQueue {
+  while (q.removed && q.next !== null) q = q.next
+  return q
 }
