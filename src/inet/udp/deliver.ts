@@ -14,8 +14,10 @@ import { allocUnitdata, UNITDATA_IND, UNITDATA_WORDS } from '../unitdata.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Udp } from './state.ts'
 
-/** Waiting messages up to which a program counts as keeping up. */
-export const KEEPING_UP_MESSAGES = 256
+/** Waiting messages up to which a program counts as keeping up: it gets its datagrams however low the arena is. */
+export const KEEPING_UP_MESSAGES = 32
+/** Waiting messages from which they are kept in blocks no larger than needed. */
+export const CONDENSE_MESSAGES = 256
 /** A waiting message is moved to a smaller block where that is at most one part in this many. */
 const CONDENSE_RATIO = 4
 
@@ -28,7 +30,8 @@ export function deliver(udp: Udp, e: Endpoint, mp: Mblk): void {
     freemsg(mp)
     return
   }
-  if (q.next!.forward.zero.messages >= KEEPING_UP_MESSAGES && !mayWait(udp, e, mp)) return
+  const waiting = q.next!.forward.zero.messages
+  if (waiting >= KEEPING_UP_MESSAGES && !mayWait(udp, e, mp, waiting)) return
   udp.counters['datagrams-in']++
   e.counters['in-datagrams']++
   putnext(q, mp)
@@ -63,7 +66,7 @@ export function copyUnitdata(mp: Mblk): Mblk | null {
 }
 
 /** For a program that is behind. @param mp - freed if the answer is false */
-function mayWait(udp: Udp, e: Endpoint, mp: Mblk): boolean {
+function mayWait(udp: Udp, e: Endpoint, mp: Mblk, waiting: number): boolean {
   const { arena } = mp.dblk
   if (isLow(arena)) {
     e.counters['arena-pressure']++
@@ -71,6 +74,7 @@ function mayWait(udp: Udp, e: Endpoint, mp: Mblk): boolean {
     freemsg(mp)
     return false
   }
+  if (waiting < CONDENSE_MESSAGES) return true
   const data = mp.cont!
   const { sizeClass } = data.dblk
   if (sizeClass === null) return true
@@ -90,8 +94,7 @@ function mayWait(udp: Udp, e: Endpoint, mp: Mblk): boolean {
 function isLow(arena: Arena): boolean {
   for (let i = 0; i < arena.classes.length; i++) {
     const sizeClass = arena.classes[i]!
-    const blocks = Math.floor((sizeClass.limit - sizeClass.base) / sizeClass.blockBytes)
-    if (4 * sizeClass.inUse > 3 * blocks) return true
+    if (4 * sizeClass.inUse * sizeClass.blockBytes > 3 * (sizeClass.limit - sizeClass.base)) return true
   }
   return false
 }
