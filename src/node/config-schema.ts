@@ -13,6 +13,7 @@ const ARENA_MIN_BYTES = 1024 * 1024
 const ARENA_MAX_BYTES = 2 ** 31 - 1
 
 const NAME = /^[a-z0-9](?:[a-z0-9.-]{0,30}[a-z0-9])?$/
+const LINK_NAME = /^[a-z0-9](?:[a-z0-9_.-]{0,14})$/
 /** A Linux interface's name. */
 const DEVICE = /^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,14}$/
 
@@ -25,6 +26,12 @@ const name = v.pipe(
   v.string(),
   v.regex(NAME, 'a name has 1 to 32 lower-case letters, digits, and dots or dashes inside'),
   described('1 to 32 lower-case letters, digits, and dots or dashes inside'),
+)
+
+const linkName = v.pipe(
+  v.string(),
+  v.regex(LINK_NAME, 'a link has 1 to 15 lower-case letters, digits, and _ . - inside'),
+  described('1 to 15 lower-case letters, digits, and _ . - inside'),
 )
 
 const size = (min: number, max: number) =>
@@ -105,10 +112,7 @@ const modulePush = v.pipe(
 )
 
 const linkEntries = {
-  name: v.pipe(
-    name,
-    described('How the node calls the link: 1 to 32 lower-case letters, digits, dots, dashes'),
-  ),
+  name: v.pipe(linkName, described('How the node calls the link: 1 to 15 letters, digits, dots, dashes')),
   addresses: v.pipe(v.optional(v.array(cidr), []), described("The node's own addresses on the link")),
   modules: v.pipe(
     v.optional(v.array(modulePush), []),
@@ -187,7 +191,7 @@ const route = v.strictObject({
   to: destination,
   via: v.pipe(v.optional(address), described('Next hop; on the link itself if left out')),
   link: v.pipe(
-    v.optional(name),
+    v.optional(linkName),
     described('The link to leave by; the one that reaches the next hop if left out'),
   ),
 })
@@ -216,8 +220,8 @@ export const nodeSchema = v.pipe(
     version: v.pipe(v.literal(1, 'must be 1, the version of this format'), described('Of this format: 1')),
     name,
     seed: v.pipe(
-      v.optional(integer(0, Number.MAX_SAFE_INTEGER, 'Of everything random that is no secret')),
-      described('Of everything random that is no secret; a fresh one at each start if left out'),
+      v.optional(integer(0, Number.MAX_SAFE_INTEGER, 'Makes everything random repeatable')),
+      described('Makes everything random repeatable; leave it out where nobody should be able to guess'),
     ),
     arena: v.optional(
       v.strictObject({

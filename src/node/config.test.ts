@@ -161,7 +161,7 @@ describe('node/config', () => {
     expect(() => readNodeConfig('/')).toThrow(expect.objectContaining({ code: 'ERR_NOT_FOUND' }))
   })
 
-  it('the committed JSON Schema is the one of the code (npx vitest run -u src/node writes it anew)', async () => {
+  it('the committed JSON Schema is the one of the code (npx vitest run src/node -u writes it anew)', async () => {
     const schema = toJsonSchema(nodeSchema, { errorMode: 'ignore', typeMode: 'input' })
     await expect(`${JSON.stringify(schema, null, 2)}\n`).toMatchFileSnapshot(
       '../../docs/reference/node.schema.json',

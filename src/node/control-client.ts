@@ -1,0 +1,174 @@
+/** Talks to the control port of a node. */
+import { type IncomingMessage, request } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { ERROR_CODES, type ErrorCode, StackError } from '../base/errors.ts'
+import type { PingSummary } from './control-ping.ts'
+import type { CaptureRequest, PingOptions, PlumbingRequest } from './control-requests.ts'
+import { DATAGRAMS_PROTOCOL } from './datagram-frames.ts'
+import type { NodeEvent } from './event-log.ts'
+import type { EchoResult } from './network.ts'
+import type { NodeStatus } from './node.ts'
+import type { PartCounters } from './node-metrics.ts'
+import type { StreamView } from './plumbing.ts'
+
+export interface PlumbingView {
+  readonly streams: readonly StreamView[]
+  /** Names of what can be pushed. */
+  readonly modules: readonly string[]
+}
+
+export class ControlClient {
+  /** The socket's path. */
+  readonly path: string
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  status(): Promise<NodeStatus> {
+    return this.json('GET', '/status')
+  }
+
+  plumbing(): Promise<PlumbingView> {
+    return this.json('GET', '/plumbing')
+  }
+
+  counters(): Promise<PartCounters> {
+    return this.json('GET', '/counters')
+  }
+
+  async events(after = 0): Promise<readonly NodeEvent[]> {
+    return (await this.json<{ events: NodeEvent[] }>('GET', `/events?after=${after}`)).events
+  }
+
+  async metrics(): Promise<string> {
+    return textOf(await this.send('GET', '/metrics'))
+  }
+
+  /** Changes the plumbing. @returns the stream as it is then; for an ioctl, `{answer}`; for a load, `{loaded}` */
+  change(change: PlumbingRequest): Promise<{ stream?: StreamView; answer?: unknown; loaded?: string[] }> {
+    return this.json('POST', '/plumbing', change)
+  }
+
+  /** @param impair - options of the module `impair`; null mends the link */
+  impair(link: string, impair: Readonly<Record<string, unknown>> | null): Promise<{ stream: StreamView }> {
+    return this.json('POST', '/faults', { link, impair })
+  }
+
+  async *ping(options: PingOptions, signal?: AbortSignal): AsyncGenerator<EchoResult | PingSummary> {
+    yield* lines<EchoResult | PingSummary>(await this.send('POST', '/ping', options, signal))
+  }
+
+  async *followEvents(after = 0, signal?: AbortSignal): AsyncGenerator<NodeEvent> {
+    yield* lines<NodeEvent>(await this.send('GET', `/events?follow=1&after=${after}`, undefined, signal))
+  }
+
+  /** A capture as it is made: the stream is a pcapng file. */
+  capture(options: Partial<CaptureRequest>, signal?: AbortSignal): Promise<IncomingMessage> {
+    return this.send('POST', '/capture', options, signal)
+  }
+
+  /** A capture to a file that the node writes. */
+  startCapture(options: Partial<CaptureRequest>): Promise<{ id: string }> {
+    return this.json('POST', '/capture/start', options)
+  }
+
+  stopCapture(id: string): Promise<{ packets: number; dropped: number }> {
+    return this.json('POST', '/capture/stop', { id })
+  }
+
+  shutdown(): Promise<{ ending: boolean }> {
+    return this.json('POST', '/shutdown')
+  }
+
+  /** A UDP endpoint of the node's stack; the socket carries frames, see `datagram-frames.ts`. */
+  datagrams(query: Readonly<Record<string, string | number>>): Promise<{ socket: Duplex; port: number }> {
+    const search = new URLSearchParams()
+    for (const [key, value] of Object.entries(query)) search.set(key, String(value))
+    return new Promise((resolve, reject) => {
+      const asked = request({
+        socketPath: this.path,
+        path: `/udp?${search}`,
+        headers: { connection: 'upgrade', upgrade: DATAGRAMS_PROTOCOL },
+      })
+      asked.on('upgrade', (response, socket, head) => {
+        if (head.length > 0) socket.unshift(head)
+        resolve({ socket, port: Number(response.headers['putnext-port'] ?? 0) })
+      })
+      asked.on('response', response => {
+        textOf(response).then(text => reject(remoteError(response.statusCode ?? 500, text)), reject)
+      })
+      asked.on('error', error => reject(connectError(this.path, error)))
+      asked.end()
+    })
+  }
+
+  private async json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return JSON.parse(await textOf(await this.send(method, path, body))) as T
+  }
+
+  /** @throws StackError what the node refused with; `ERR_NOT_FOUND` if no node listens */
+  private send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const text = body === undefined ? '' : JSON.stringify(body)
+      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
+      const options = { socketPath: this.path, method, path, headers, agent: false }
+      const asked = request(signal === undefined ? options : { ...options, signal })
+      asked.on('error', error => reject(connectError(this.path, error)))
+      asked.on('response', response => {
+        const status = response.statusCode ?? 500
+        if (status < 400) resolve(response)
+        else textOf(response).then(told => reject(remoteError(status, told)), reject)
+      })
+      asked.end(text)
+    })
+  }
+}
+
+function connectError(path: string, error: NodeJS.ErrnoException): Error {
+  if (error.name === 'AbortError') return error
+  if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED')
+    return new StackError('ERR_NOT_FOUND', `no node listens on ${path}`, {
+      cause: error,
+      hint: 'start it with "putnext node run" or "putnext lab up"',
+    })
+  if (error.code === 'EACCES')
+    return new StackError('ERR_ACCESS', `the socket ${path} is another user's`, {
+      cause: error,
+      hint: 'run as the user who started the node',
+    })
+  return new StackError('ERR_HOST', `the node at ${path} broke off (${error.code ?? error.message})`, {
+    cause: error,
+  })
+}
+
+function remoteError(status: number, text: string): StackError {
+  try {
+    const { error } = JSON.parse(text) as { error: { code: string; message: string; hint?: string } }
+    const code = error.code in ERROR_CODES ? (error.code as ErrorCode) : 'ERR_HOST'
+    return new StackError(code, error.message, error.hint === undefined ? {} : { hint: error.hint })
+  } catch {
+    return new StackError('ERR_PROTOCOL', `the node answered with status ${status} and no reason`)
+  }
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  response.setEncoding('utf8')
+  let text = ''
+  for await (const chunk of response) text += chunk as string
+  return text
+}
+
+/** Lines of JSON as they come; one that is an error is thrown. */
+async function* lines<T>(response: IncomingMessage): AsyncGenerator<T> {
+  response.setEncoding('utf8')
+  let rest = ''
+  for await (const chunk of response) {
+    const parts = (rest + (chunk as string)).split('\n')
+    rest = parts.pop() ?? ''
+    for (const line of parts) {
+      if (line.startsWith('{"error":')) throw remoteError(500, line)
+      yield JSON.parse(line) as T
+    }
+  }
+}

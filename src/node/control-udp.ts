@@ -1,0 +1,57 @@
+/**
+ * GET /udp with `Upgrade: putnext-datagrams`: a UDP endpoint of the node's own stack, for `putnext nc`. After the
+ * upgrade both directions carry frames: a length (2 bytes, big-endian), then as many bytes of datagram. The far end is
+ * `to` and `toPort` of the query, or whoever sent last.
+ */
+
+import { isIPv6 } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { StackError } from '../base/errors.ts'
+import { checkRequest, type UdpRequest, udpRequest } from './control-requests.ts'
+import { DATAGRAMS_PROTOCOL, FrameReader, frame } from './datagram-frames.ts'
+import type { DatagramEndpoint } from './network.ts'
+import type { Node } from './node.ts'
+
+export async function upgradeToDatagrams(node: Node, url: URL, socket: Duplex): Promise<void> {
+  const request = udpQuery(url)
+  const family = isIPv6(request.to ?? request.address ?? '') ? 6 : 4
+  const endpoint = await node.network.openDatagrams(request.port, family, request.address)
+  socket.on('close', () => endpoint.close())
+  if (socket.destroyed) return endpoint.close()
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${DATAGRAMS_PROTOCOL}\r\nputnext-port: ${endpoint.port}\r\n\r\n`,
+  )
+  join(node, endpoint, socket, request)
+}
+
+function udpQuery(url: URL): UdpRequest {
+  const query = Object.fromEntries(url.searchParams)
+  const numbers = ['port', 'toPort'].filter(key => key in query).map(key => [key, Number(query[key])])
+  const request = checkRequest(udpRequest, { ...query, ...Object.fromEntries(numbers) }) as UdpRequest
+  if ((request.to === undefined) !== (request.toPort === undefined))
+    throw new StackError('ERR_BAD_ARGUMENT', 'to and toPort go together')
+  return request
+}
+
+function join(node: Node, endpoint: DatagramEndpoint, socket: Duplex, request: UdpRequest): void {
+  let peer = request.to === undefined ? null : { address: request.to, port: request.toPort! }
+  endpoint.onDatagram = ({ from, port, data }) => {
+    if (request.to === undefined) peer = { address: from, port }
+    // A reader that is slow loses datagrams, as on any socket; nothing piles up here.
+    if (!socket.writableNeedDrain) socket.write(frame(data))
+  }
+  endpoint.onError = error => node.events.add('warn', 'udp.error', error.message)
+  const reader = new FrameReader()
+  const forward = async (): Promise<void> => {
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      for (const data of reader.take(chunk)) {
+        if (peer === null) continue
+        await endpoint.send(data, peer.address, peer.port).catch((error: Error) => {
+          node.events.add('warn', 'udp.error', error.message)
+        })
+      }
+    }
+  }
+  // The end of the input leaves the endpoint open: answers may still come.
+  forward().catch(() => socket.destroy())
+}

@@ -1,0 +1,50 @@
+/** Loads protocol modules of a user's own: ES modules that export one ModuleInfo or several. */
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { StackError } from '../base/errors.ts'
+import type { AnyModule } from '../streams/module.ts'
+
+const isSide = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && typeof (value as { put?: unknown }).put === 'function'
+
+/** Whether a value has the shape of a ModuleInfo or DriverInfo. */
+export function isModuleInfo(value: unknown): value is AnyModule {
+  if (typeof value !== 'object' || value === null) return false
+  const { name, hiwat, lowat, open, close, read, write } = value as Record<string, unknown>
+  return (
+    typeof name === 'string' &&
+    typeof hiwat === 'number' &&
+    typeof lowat === 'number' &&
+    typeof open === 'function' &&
+    typeof close === 'function' &&
+    isSide(read) &&
+    isSide(write)
+  )
+}
+
+/**
+ * @param file - path, relative to `directory`
+ * @returns what the file exports, at least one
+ * @throws StackError `ERR_NOT_FOUND` no such file, `ERR_BAD_CONFIG` it does not load or exports no module
+ */
+export async function loadModules(file: string, directory = process.cwd()): Promise<AnyModule[]> {
+  const path = resolve(directory, file)
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (stat?.isFile() !== true) throw new StackError('ERR_NOT_FOUND', `there is no module file ${path}`)
+  let exported: Record<string, unknown>
+  try {
+    // The time is part of the address, so that a file that was edited is loaded anew.
+    const address = `${pathToFileURL(path).href}?changed=${Math.trunc(stat.mtimeMs)}`
+    exported = (await import(address)) as Record<string, unknown>
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw new StackError('ERR_BAD_CONFIG', `the module file ${path} does not load: ${text}`, { cause })
+  }
+  const found = [...new Set(Object.values(exported).filter(isModuleInfo))]
+  if (found.length === 0)
+    throw new StackError('ERR_BAD_CONFIG', `the module file ${path} exports no ModuleInfo`, {
+      hint: 'export an object with name, hiwat, lowat, open, close, read and write; "putnext module new" writes one',
+    })
+  return found
+}

@@ -1,0 +1,70 @@
+/** What a node asks of the network above its links; `inet-network.ts` puts the Internet protocols behind it. */
+import type { Runtime } from '../streams/runtime.ts'
+import type { Stream } from '../streams/stream.ts'
+import type { NodeConfig, RouteConfig } from './config.ts'
+import type { PartCounters } from './node-metrics.ts'
+
+export interface AttachOptions {
+  readonly name: string
+  /** Addresses with their prefix lengths. */
+  readonly addresses: readonly string[]
+}
+
+export interface EchoRequest {
+  readonly address: string
+  readonly sequence: number
+  /** Bytes behind the ICMP header. */
+  readonly bytes: number
+  readonly timeoutMs: number
+  readonly ttl?: number
+  readonly signal?: AbortSignal
+}
+
+/** What became of one echo request. */
+export type EchoResult =
+  | {
+      readonly kind: 'reply'
+      readonly sequence: number
+      readonly from: string
+      readonly bytes: number
+      readonly ttl: number
+      readonly milliseconds: number
+    }
+  | { readonly kind: 'timeout'; readonly sequence: number }
+  | { readonly kind: 'error'; readonly sequence: number; readonly from: string; readonly reason: string }
+
+export interface Datagram {
+  readonly from: string
+  readonly port: number
+  readonly data: Uint8Array
+}
+
+/** One UDP endpoint of the node's own stack. */
+export interface DatagramEndpoint {
+  readonly port: number
+  onDatagram: ((datagram: Datagram) => void) | null
+  /** An ICMP error or another failure that concerns this endpoint. */
+  onError: ((error: Error) => void) | null
+  send(data: Uint8Array, address: string, port: number): Promise<void>
+  close(): void
+}
+
+export interface Network {
+  /** Puts a link below IP. @throws StackError */
+  attach(stream: Stream, options: AttachOptions): void
+  detach(name: string): void
+  addRoute(route: RouteConfig): void
+  removeRoute(route: RouteConfig): void
+  /** Interfaces, addresses, routes, endpoints: for people, as a JSON value. */
+  describe(): unknown
+  counters(): PartCounters
+  ping(request: EchoRequest): Promise<EchoResult>
+  /** @param port - 0 for any @throws StackError `ERR_ADDR_IN_USE` */
+  openDatagrams(port: number, family: 4 | 6, address?: string): Promise<DatagramEndpoint>
+  /** Starts the small services of the configuration. */
+  startServices(services: NodeConfig['services']): Promise<void> | void
+  /** Ends services and endpoints and takes the links from below IP; the links' streams stay open. */
+  close(): void
+}
+
+export type NetworkFactory = (runtime: Runtime, config: NodeConfig) => Network

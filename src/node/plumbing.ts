@@ -1,0 +1,248 @@
+/** The plumbing of a live node as values, and changed by words: what the control port and `putnext plumb` stand on. */
+import { StackError } from '../base/errors.ts'
+import {
+  type AnyQueue,
+  freemsg,
+  isDriver,
+  M_IOCACK,
+  M_IOCNAK,
+  type ModuleInfo,
+  makeIoctl,
+  put,
+  putnext,
+  type Queue,
+  type Runtime,
+  readIoctl,
+  type Stream,
+  WR,
+} from '../streams/index.ts'
+
+/** What waits in one direction of an instance. */
+export interface QueueView {
+  readonly bytes: number
+  readonly full: boolean
+}
+
+/** A head, a module or a driver. */
+export interface InstanceView {
+  /** `capture`, `capture#2`; what commands call it by. */
+  readonly label: string
+  readonly kind: 'head' | 'module' | 'driver'
+  readonly counters: Readonly<Record<string, number>>
+  /** What the module tells of its settings and its state; null if nothing. */
+  readonly settings: unknown
+  readonly read: QueueView
+  readonly write: QueueView
+}
+
+export interface StreamView {
+  readonly name: string
+  /** The stream below whose multiplexor this one is linked; null if none. */
+  readonly under: string | null
+  /** What went wrong with it, if anything did. */
+  readonly error: string | null
+  /** From the top down. */
+  readonly instances: readonly InstanceView[]
+}
+
+const queueView = (q: AnyQueue): QueueView => ({ bytes: q.count, full: q.zero.full })
+
+/** Asks a module something; one that throws has nothing to say, and its fault is its own. */
+function ask<T>(q: AnyQueue, question: () => T, otherwise: T): T {
+  try {
+    return question()
+  } catch (error) {
+    q.stream.runtime.event('warn', 'stream.describe-fault', `${q.holderName}: ${String(error)}`)
+    return otherwise
+  }
+}
+
+function instanceView(label: string, q: AnyQueue, kind: InstanceView['kind']): InstanceView {
+  const { info, state } = q
+  const counters = kind === 'head' ? {} : ask(q, () => ({ ...info.counters?.(state) }), {})
+  const settings = kind === 'head' ? null : ask(q, () => info.describe?.(state) ?? null, null)
+  return { label, kind, counters, settings, read: queueView(q), write: queueView(q.other) }
+}
+
+/** One stream, from its head to its driver. */
+export function describeStream(stream: Stream, under: string | null = null): StreamView {
+  const error = stream.poll().error
+  return {
+    name: stream.name,
+    under,
+    error: error === null ? null : `${error.code}: ${error.message}`,
+    instances: [
+      instanceView(under === null ? 'head' : under, stream.top as AnyQueue, 'head'),
+      ...stream.instances().map(({ label, queue }) => instanceView(label, queue, 'module')),
+      instanceView(stream.bottom.info.name, stream.bottom, 'driver'),
+    ],
+  }
+}
+
+/** Every open stream of a runtime, multiplexors above the streams that are linked below them. */
+export function describePlumbing(runtime: Runtime): StreamView[] {
+  const under = new Map<Stream, string>()
+  for (const upper of runtime.streams)
+    for (const lower of upper.linked.values()) under.set(lower, upper.bottom.info.name)
+  return [...runtime.streams].map(stream => describeStream(stream, under.get(stream) ?? null))
+}
+
+/** @throws StackError `ERR_NOT_FOUND`, naming what there is */
+export function findStream(runtime: Runtime, name: string): Stream {
+  const streams = [...runtime.streams]
+  const found = streams.find(stream => stream.name === name)
+  if (found !== undefined) return found
+  const names = [...new Set(streams.map(stream => stream.name))].join(', ')
+  throw new StackError('ERR_NOT_FOUND', `there is no link or stream "${name}"`, {
+    hint: `there are: ${names || 'none'}`,
+  })
+}
+
+/** What a module throws when it should not is told as its fault, with its name. */
+function guarded<T>(what: string, act: () => T): T {
+  try {
+    return act()
+  } catch (cause) {
+    if (cause instanceof StackError) throw cause
+    const text = cause instanceof Error ? cause.message : String(cause)
+    throw new StackError('ERR_MODULE_FAULT', `${what}: ${text}`, { cause })
+  }
+}
+
+/** Puts a module at the top of a stream, next to its head or to the multiplexor above. */
+export function pushModule(runtime: Runtime, stream: string, module: string, options?: unknown): void {
+  const target = findStream(runtime, stream)
+  guarded(`cannot push ${module}`, () => target.push(module, options))
+}
+
+/** Puts a module right below another. @param below - its label; `head` for the top */
+export function insertModule(
+  runtime: Runtime,
+  stream: string,
+  module: string,
+  below: string,
+  options?: unknown,
+): void {
+  const target = findStream(runtime, stream)
+  const above = target.find(below)
+  if (above === target.bottom)
+    throw new StackError('ERR_PLUMBING', `nothing goes below ${below}: it is the end of the stream`)
+  guarded(`cannot insert ${module}`, () => target.insert(module, options, above))
+}
+
+/** Takes a module off, wherever it is. @param label - as {@link InstanceView} has it */
+export function removeModule(runtime: Runtime, stream: string, label: string): void {
+  const target = findStream(runtime, stream)
+  target.remove(target.find(label))
+}
+
+/** Takes the topmost module off. @returns its label */
+export function popModule(runtime: Runtime, stream: string): string {
+  const target = findStream(runtime, stream)
+  const label = target.modules[0] ?? ''
+  target.pop()
+  return label
+}
+
+/**
+ * Changes settings of a live instance.
+ * @throws StackError `ERR_NOT_SUPPORTED` if it has none, `ERR_BAD_CONFIG` if they are wrong
+ */
+export function configureModule(runtime: Runtime, stream: string, label: string, options: unknown): void {
+  const target = findStream(runtime, stream)
+  const q = target.find(label)
+  const { configure } = q.info
+  if (configure === undefined)
+    throw new StackError('ERR_NOT_SUPPORTED', `${label} has no settings that can be changed`, {
+      hint: 'remove it and push it again with other options',
+    })
+  guarded(`cannot set ${label}`, () => configure.call(q.info, q, options))
+}
+
+/** How long somebody has to answer a request. */
+const IOCTL_TIMEOUT_MS = 5_000
+
+interface Asker {
+  answer: (mp: { readonly error: StackError | null; readonly value: unknown }) => void
+}
+
+/**
+ * Stands on a stream for the time of one request. A stream that is linked has no head of its own to ask from, and
+ * the multiplexor above does not wait for our answers.
+ */
+function askerModule(asker: Asker, id: number): ModuleInfo<Asker> {
+  return {
+    name: 'asker',
+    hiwat: 1,
+    lowat: 0,
+    open: () => asker,
+    close: () => {},
+    read: {
+      put: (q: Queue<Asker>, mp) => {
+        if ((mp.type !== M_IOCACK && mp.type !== M_IOCNAK) || readIoctl(mp).id !== id) return putnext(q, mp)
+        const { argument } = readIoctl(mp)
+        const refused = mp.type === M_IOCNAK
+        freemsg(mp)
+        q.state.answer(refused ? { error: refusal(argument), value: null } : { error: null, value: argument })
+      },
+    },
+    write: { put: putnext },
+  }
+}
+
+function refusal(argument: unknown): StackError {
+  const told = argument as { code?: StackError['code']; message?: string; hint?: string } | undefined
+  const hint = told?.hint === undefined ? {} : { hint: told.hint }
+  return new StackError(
+    told?.code ?? 'ERR_IOCTL',
+    told?.message ?? 'nobody on the stream knows the request',
+    hint,
+  )
+}
+
+let requests = 0x4000_0000
+
+/**
+ * Sends a control request down a stream, linked or not, and waits for the answer.
+ * @param label - the instance to ask; null for whoever knows the command
+ * @throws StackError what it was refused with; `ERR_IOCTL` if nobody knows it, `ERR_TIMED_OUT` if nobody answers
+ */
+export async function requestOf(
+  runtime: Runtime,
+  stream: string,
+  label: string | null,
+  command: string,
+  argument?: unknown,
+): Promise<unknown> {
+  const target = findStream(runtime, stream)
+  const to = label === null ? null : target.find(label)
+  const id = requests++ >>> 0
+  const mp = makeIoctl(runtime.arena, id, command, argument)
+  const asker: Asker = { answer: () => {} }
+  const answered = new Promise<unknown>((resolve, reject) => {
+    asker.answer = ({ error, value }) => (error === null ? resolve(value) : reject(error))
+  })
+  const late = AbortSignal.timeout(IOCTL_TIMEOUT_MS)
+  const timedOut = new Promise<never>((_resolve, reject) => {
+    late.onabort = () => reject(new StackError('ERR_TIMED_OUT', `nobody answered the request "${command}"`))
+  })
+  // Whichever is first settles the request; the other must not become an unhandled rejection.
+  answered.catch(() => {})
+  timedOut.catch(() => {})
+  const info = askerModule(asker, id)
+  target.push(info)
+  const own = target.instances().find(({ queue }) => queue.info === info)!.queue
+  try {
+    if (to === null) putnext(WR(own), mp)
+    else put(WR(to), mp)
+    return await Promise.race([answered, timedOut])
+  } finally {
+    late.onabort = null
+    if (!own.removed && !target.isClosed) target.remove(own)
+  }
+}
+
+/** Names of what can be pushed. */
+export function pushableModules(runtime: Runtime): string[] {
+  return runtime.registry.names().filter(name => !isDriver(runtime.registry.find(name)))
+}
