@@ -28,6 +28,8 @@ export interface InstanceView {
   /** `capture`, `capture#2`; what commands call it by. */
   readonly label: string
   readonly kind: 'head' | 'module' | 'driver'
+  /** The name of its module, as registered. */
+  readonly module: string
   readonly counters: Readonly<Record<string, number>>
   /** What the module tells of its settings and its state; null if nothing. */
   readonly settings: unknown
@@ -61,7 +63,7 @@ function instanceView(label: string, q: AnyQueue, kind: InstanceView['kind']): I
   const { info, state } = q
   const counters = kind === 'head' ? {} : ask(q, () => ({ ...info.counters?.(state) }), {})
   const settings = kind === 'head' ? null : ask(q, () => info.describe?.(state) ?? null, null)
-  return { label, kind, counters, settings, read: queueView(q), write: queueView(q.other) }
+  return { label, kind, module: info.name, counters, settings, read: queueView(q), write: queueView(q.other) }
 }
 
 /** One stream, from its head to its driver. */
