@@ -28,7 +28,7 @@ export interface Complaint {
 
 export const DEFAULT_MTU_BYTES = 1_500
 
-const ENDPOINT = /^([a-z0-9-]+)(?::([a-zA-Z][a-zA-Z0-9_.-]{0,14}))?$/
+const ENDPOINT = /^([a-z0-9-]+)(?::([a-z][a-z0-9]{0,14}))?$/
 const SHORT_LINK = /^\s*(\S+)\s+--\s+(\S+)\s*$/
 const EMPTY: NodeInput = { kind: 'stack' }
 

@@ -8,6 +8,9 @@ import { pathsFrom, prefixesOf } from './routes.ts'
 import type { ImpairInput } from './schema.ts'
 import type { LabLink, LabNode, Topology } from './topology.ts'
 
+/** In the journal: what a link was changed to while the lab ran stands under this, followed by its name. */
+export const IMPAIR_FAULT = 'impair '
+
 /** One instance of `impair`, with what the link's file said and whom it concerns. */
 export interface ImpairModule {
   readonly link: string

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { StackError } from '../base/errors.ts'
 import { NETNS_DIRECTORY } from '../host/namespace.ts'
 import { makeStateDirectory, SOCKET_PATH_BYTES_MAX, stateDirectory } from '../node/state-dir.ts'
-import { Journal, type JournalEntry, type ProcessRecord } from './journal.ts'
+import { Journal, type JournalEntry, type ProcessRecord, readJournal, summarize } from './journal.ts'
 import { isAlive } from './marks.ts'
 import type { Topology } from './topology.ts'
 
@@ -133,4 +133,9 @@ export function removeStaleClaims(state: string = stateDirectory()): number {
     removed++
   }
   return removed
+}
+
+/** The process that holds a lab's user namespace, or null for a lab of root's. */
+export function holderOf(directory: LabDirectory): ProcessRecord | null {
+  return summarize(readJournal(directory.journal)).holder
 }

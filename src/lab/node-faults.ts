@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs'
 import { StackError } from '../base/errors.ts'
 import { untilHealthy } from './health.ts'
 import type { ProcessRecord } from './journal.ts'
+import { asImpairedNow } from './live-impairments.ts'
 import { endProcesses, isAlive, isPaused, signalProcess } from './marks.ts'
 import { type StartedNode, startNode } from './node-process.ts'
 import type { RunningLab } from './running-lab.ts'
@@ -14,7 +15,7 @@ function running(lab: RunningLab, node: LabNode): ProcessRecord {
   const record = lab.process(node.name)
   if (record !== null) return record
   throw new StackError('ERR_NOT_FOUND', `the node ${node.name} of ${lab.name} does not run`, {
-    hint: `start it with: putnext lab fault start ${lab.name} ${node.name}`,
+    hint: `start it with: putnext lab fault start ${lab.name}/${node.name}`,
   })
 }
 
@@ -40,7 +41,8 @@ export async function startAgain(
     throw new StackError('ERR_ALREADY', `the node ${node.name} of ${lab.name} runs already`)
   // A node that was killed has left its socket behind, and nobody listens there.
   rmSync(lab.directory.socket(node.name), { force: true })
-  const started: StartedNode = lab.record(journal => startNode(lab.place, journal, node))
+  const place = { ...lab.place, topology: asImpairedNow(lab.topology, lab.summary()) }
+  const started: StartedNode = lab.record(journal => startNode(place, journal, node))
   await untilHealthy(lab.place, node, started, HEALTH_TIMEOUT_MS, signal)
   return started.record
 }

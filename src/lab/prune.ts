@@ -15,6 +15,8 @@ export function conditionOf(directory: LabDirectory, summary: JournalSummary): L
   if (!summary.up) return summary.owner !== null && isAlive(summary.owner) ? 'coming up' : 'half made'
   const topology = directory.readTopology()
   if (topology === null) return 'half made'
+  if (topology.mode === 'inproc')
+    return summary.owner !== null && isAlive(summary.owner) ? 'whole' : 'damaged'
   if (summary.holder !== null && !isAlive(summary.holder)) return 'damaged'
   for (const node of topology.nodes) {
     if (node.kind !== 'stack' || summary.stopped.has(node.name)) continue

@@ -32,6 +32,15 @@ export class RunningLab {
         hint: coming ? 'wait for its lab up' : 'remove it with: putnext lab prune',
       })
     }
+    if (topology.mode === 'inproc') {
+      throw new StackError(
+        'ERR_NOT_SUPPORTED',
+        `the lab ${name} is in one process: it has no namespaces or node processes`,
+        {
+          hint: 'ping, plumb and capture work; for the rest bring it up with --mode netns',
+        },
+      )
+    }
     this.id = summary.id
     this.topology = topology
     const mark = labMark(name, this.id)

@@ -1,10 +1,13 @@
 /** How a lab is doing, node by node and link by link. */
 import { hostOf } from './addressing.ts'
 import { controlAnswers } from './health.ts'
+import { IMPAIR_FAULT } from './impairments.ts'
+import { readJournal, summarize } from './journal.ts'
+import type { LabDirectory } from './lab-directory.ts'
 import { isDown, linkFaults, type Partition } from './link-faults.ts'
 import { type ProcessState, processState } from './node-faults.ts'
 import type { RunningLab } from './running-lab.ts'
-import { type LabNode, type NodeKind, namespaceName } from './topology.ts'
+import { type LabNode, type NodeKind, namespaceName, type Topology } from './topology.ts'
 
 export interface NodeStatus {
   readonly name: string
@@ -53,9 +56,6 @@ async function nodeStatus(lab: RunningLab, node: LabNode): Promise<NodeStatus> {
   }
 }
 
-/** What an impairment was changed to, while the lab ran, is remembered under this name. */
-export const IMPAIR_FAULT = 'impair '
-
 export async function labStatus(lab: RunningLab): Promise<LabStatus> {
   const summary = lab.summary()
   const faults = linkFaults(summary)
@@ -76,6 +76,34 @@ export async function labStatus(lab: RunningLab): Promise<LabStatus> {
     links,
     partition: faults.partition,
   }
+}
+
+/** A lab in one process: what its control sockets answer. */
+export async function inprocStatus(directory: LabDirectory, topology: Topology): Promise<LabStatus> {
+  const { owner } = summarize(readJournal(directory.journal))
+  const nodes = topology.nodes.map(async (node): Promise<NodeStatus> => {
+    const control = directory.socket(node.name)
+    const healthy = await controlAnswers(control)
+    return {
+      name: node.name,
+      kind: 'stack',
+      state: healthy ? 'running' : 'dead',
+      healthy,
+      pid: owner?.pid ?? null,
+      namespace: '-',
+      addresses: node.addresses.map(hostOf),
+      control,
+      log: '',
+    }
+  })
+  const links = topology.links.map(({ name, kind, ends, impair }) => ({
+    name,
+    kind,
+    ends: ends.map(end => `${end.node}:${end.interface}`),
+    state: 'up' as const,
+    impair,
+  }))
+  return { name: topology.name, mode: 'inproc', nodes: await Promise.all(nodes), links, partition: null }
 }
 
 export function isHealthy(status: LabStatus): boolean {

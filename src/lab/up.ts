@@ -6,14 +6,7 @@ import type { Shim } from '../host/shim.ts'
 import { hostOf } from './addressing.ts'
 import { startingWaves } from './dependencies.ts'
 import { untilHealthy } from './health.ts'
-import {
-  Journal,
-  type JournalEntry,
-  type JournalHook,
-  type ProcessRecord,
-  readJournal,
-  summarize,
-} from './journal.ts'
+import { Journal, type JournalEntry, type JournalHook, readJournal, summarize } from './journal.ts'
 import { LabDirectory } from './lab-directory.ts'
 import { isAlive, labMark, recordOf } from './marks.ts'
 import { makeNamespaces } from './namespaces.ts'
@@ -139,9 +132,4 @@ async function startNodes(place: LabPlace, journal: Journal, options: UpOptions)
     await Promise.allSettled(healthy.values())
     throw error
   }
-}
-
-/** The process that holds a lab's user namespace, or null for a lab of root's. */
-export function holderOf(directory: LabDirectory): ProcessRecord | null {
-  return summarize(readJournal(directory.journal)).holder
 }
