@@ -67,10 +67,10 @@ export function datagramIn(udp: Udp, mp: Mblk): void {
     return drop(udp, mp, 'gso-refused')
   words[at + REMOTE_PORT] = sourcePort(bytes, rptr)
   words[at + LOCAL_PORT] = destinationPort(bytes, rptr)
-  if ((words[at + FLAGS]! & UD_NOT_UNICAST) !== 0) return toMany(udp, mp)
+  if ((words[at + FLAGS]! & UD_NOT_UNICAST) !== 0) return toMany(udp, mp, length)
   const e = udp.demux.find(words, at)
   if (e === null) return refuse(udp, mp)
-  const segmentBytes = stripHeader(mp)
+  const segmentBytes = stripHeader(mp, length - UDP_HEADER_BYTES)
   if (segmentBytes === 0) return deliver(udp, e, mp)
   udp.counters['super-datagrams-in']++
   if (!e.superDatagrams) return splitSuper(udp, e, mp, segmentBytes)
@@ -98,11 +98,12 @@ function checksumDrop(words: Int32Array, at: number, data: Mblk, length: number)
 
 /**
  * Takes the UDP header off and clears what was said of the packet as such.
+ * @param payload - bytes behind the header
  * @returns payload bytes of each datagram of a super-datagram, else 0
  */
-function stripHeader(mp: Mblk): number {
+function stripHeader(mp: Mblk, payload: number): number {
   let data = mp.cont!
-  const segmentBytes = (data.offload & OFFLOAD_GSO) !== 0 ? data.gsoSize : 0
+  const segmentBytes = (data.offload & OFFLOAD_GSO) !== 0 && payload > data.gsoSize ? data.gsoSize : 0
   data.rptr += UDP_HEADER_BYTES
   if (data.rptr === data.wptr && data.cont !== null) {
     data = dropEmptyHead(data)
@@ -120,13 +121,13 @@ function stripHeader(mp: Mblk): number {
 }
 
 /** Broadcast and multicast go to every endpoint that takes them, super-datagrams whole to those alone that can. */
-function toMany(udp: Udp, mp: Mblk): void {
+function toMany(udp: Udp, mp: Mblk, length: number): void {
   const { words } = mp.dblk.arena
   const at = mp.rptr >> 2
   let e = udp.demux.nextOfMany(words, at, null)
   // RFC 1122 §3.2.2: no ICMP error for a datagram to many.
   if (e === null) return drop(udp, mp, 'no-listener-not-unicast')
-  const segmentBytes = stripHeader(mp)
+  const segmentBytes = stripHeader(mp, length - UDP_HEADER_BYTES)
   if (segmentBytes !== 0) return drop(udp, mp, 'gso-refused')
   for (;;) {
     const next = udp.demux.nextOfMany(words, at, e)
