@@ -1,2 +1,3 @@
 export * from './driver-control.ts'
+export * from './null.ts'
 export * from './wire.ts'

@@ -6,6 +6,7 @@
 import { type Counters, makeCounters } from '../base/counters.ts'
 import { StackError } from '../base/errors.ts'
 import {
+  type AnyDriver,
   bandOf,
   bcanput,
   bcanputnext,
@@ -70,7 +71,7 @@ export interface WireEnd {
  * Makes a wire. Each of the two drivers opens one end, once at a time; the runtimes of both must share one arena.
  * @throws StackError `ERR_BAD_CONFIG` for an MTU out of range
  */
-export function makeWire(options: WireOptions = {}): readonly [DriverInfo<WireEnd>, DriverInfo<WireEnd>] {
+export function makeWire(options: WireOptions = {}): readonly [AnyDriver, AnyDriver] {
   const mtu = options.mtu ?? WIRE_MTU_DEFAULT
   if (!Number.isInteger(mtu) || mtu < MTU_MIN || mtu > MTU_MAX)
     throw new StackError('ERR_BAD_CONFIG', `wire: mtu must be ${MTU_MIN} to ${MTU_MAX}, not ${mtu}`)

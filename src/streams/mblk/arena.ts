@@ -3,7 +3,7 @@
  * lists, so that the block used next is the one whose cache lines are warm. The slab never grows; when a size
  * has run out the caller of `allocb` gets `null`, and a counter says so.
  */
-import { assert } from '../../base/assert.ts'
+import { AssertionError, assert } from '../../base/assert.ts'
 import { type CopyCounts, type Memory, makeCopyCounts, portableMemory } from './copy.ts'
 import { Dblk, type FreeRoutine, Mblk, type UniqueMblk } from './mblk.ts'
 import { M_DATA } from './types.ts'
@@ -243,10 +243,8 @@ export class Arena {
   private checkPoison(dblk: Dblk): void {
     if (dblk.ref > 0) return
     for (let i = dblk.base; i < dblk.lim; i++) {
-      assert(
-        dblk.bytes[i] === POISON,
-        `a freed ${dblk.sizeClass!.name} block was written at byte ${i - dblk.base}`,
-      )
+      if (dblk.bytes[i] === POISON) continue
+      throw new AssertionError(`a freed ${dblk.sizeClass!.name} block was written at byte ${i - dblk.base}`)
     }
   }
 }

@@ -1,2 +1,6 @@
+export * from './compliance.ts'
+export * from './driver-compliance.ts'
 export * from './messages.ts'
+export * from './packets.ts'
+export * from './probe.ts'
 export * from './runtime.ts'
