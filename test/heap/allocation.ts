@@ -24,7 +24,7 @@ export async function measureAllocation(runs: number, loop: (runs: number) => vo
     collections += list.getEntries().length
   })
   // Optimised code is in place when it has run long enough; what compiles it allocates.
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 8; i++) {
     loop(Math.ceil(runs / 4))
     await new Promise(resolve => setTimeout(resolve, 50))
   }

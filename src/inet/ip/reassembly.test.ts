@@ -615,6 +615,18 @@ describe('ip/reassembly', () => {
     expect(copies.map(copy => take(copy))).toEqual(packets)
   })
 
+  it("checklist 3.6-62: a fragment that waits is in nobody's hand, so a module that fails does not take it along", () => {
+    const holder = { holderName: 'ip.read' }
+    const first = chainOf(arena, ipv4Packet(DATA.slice(0, 16), { more: true }))
+    const second = chainOf(arena, ipv4Packet(DATA.slice(16, 32), { offset: 16, more: true }), [20])
+    const data = second.cont!
+    for (const mp of [first, second]) {
+      mp.at = holder
+      reassembly.input(mp, 4, T0)
+    }
+    expect([first.at, data.at]).toEqual([null, null])
+  })
+
   it('without a block left, the datagram is dropped and counted, and nothing leaks', () => {
     arena = new Arena({ sizeBytes: 1024 * 1024, poison: true })
     const first = chainOf(arena, ipv4Packet(DATA.slice(0, 16), { more: true }))
