@@ -30,6 +30,8 @@ export const ERROR_NEXT_HEADER = 10
 /** IPv6: an option that is not known. */
 export const ERROR_OPTION = 11
 export const ERROR_SOURCE_ROUTE = 12
+/** IPv6: a first fragment without all its headers (RFC 7112). */
+export const ERROR_HEADER_CHAIN = 13
 
 /** From here on: IP's own answers to a request, never seen on the wire. */
 export const ERROR_SOURCE_NOT_OURS = 32
@@ -69,6 +71,7 @@ const MEANINGS: Readonly<Record<number, Meaning>> = {
   [ERROR_NEXT_HEADER]: { error: 'ERR_NOT_SUPPORTED', text: 'the host does not know the header', hard: true },
   [ERROR_OPTION]: { error: 'ERR_NOT_SUPPORTED', text: 'the host does not know the option', hard: false },
   [ERROR_SOURCE_ROUTE]: { error: 'ERR_NOT_SUPPORTED', text: 'the source route failed', hard: false },
+  [ERROR_HEADER_CHAIN]: { error: 'ERR_PROTOCOL', text: 'the first fragment lacked headers', hard: false },
   [ERROR_SOURCE_NOT_OURS]: {
     error: 'ERR_ADDR_NOT_AVAILABLE',
     text: 'the source address is none of this stack',
@@ -122,7 +125,7 @@ const UNREACHABLE6 = [
   ERROR_NET_UNREACHABLE,
 ]
 
-const PARAMETER6 = [ERROR_PARAMETER, ERROR_NEXT_HEADER, ERROR_OPTION]
+const PARAMETER6 = [ERROR_PARAMETER, ERROR_NEXT_HEADER, ERROR_OPTION, ERROR_HEADER_CHAIN]
 
 /** What an ICMP error that came in means; 0 for a code that nobody defined. */
 export function errorOfIcmp4(type: number, code: number): number {
@@ -145,8 +148,10 @@ export function errorOfIcmp6(type: number, code: number): number {
 }
 
 /** Type and code on the wire, as `type << 8 | code`, by our error; 0 where the family has none. */
-const WIRE4 = [0, 0x0300, 0x0301, 0x0302, 0x0303, 0x0304, 0x030d, 0x0b00, 0x0b01, 0x0c00, 0, 0, 0x0305]
-const WIRE6 = [0, 0x0100, 0x0103, 0x0401, 0x0104, 0x0200, 0x0101, 0x0300, 0x0301, 0x0400, 0x0401, 0x0402, 0]
+const WIRE4 = [0, 0x0300, 0x0301, 0x0302, 0x0303, 0x0304, 0x030d, 0x0b00, 0x0b01, 0x0c00, 0, 0, 0x0305, 0]
+const WIRE6 = [
+  0, 0x0100, 0x0103, 0x0401, 0x0104, 0x0200, 0x0101, 0x0300, 0x0301, 0x0400, 0x0401, 0x0402, 0, 0x0403,
+]
 
 /** Type and code that tell an error to a peer. @returns `type << 8 | code`, 0 if the family has no such error */
 export function icmpOfError(family: number, code: number): number {

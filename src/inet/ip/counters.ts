@@ -60,6 +60,8 @@ export const IP_COUNTERS = [
   'icmp-checksum',
   'icmp-unknown',
   'icmp-echo-not-unicast',
+  'icmp-echo-unclaimed',
+  'icmp-unanswerable',
   'icmp-redirect-ignored',
   'icmp-source-quench-ignored',
   'icmp-timestamp-ignored',
