@@ -1,8 +1,11 @@
 /** The table of all commands, in the order of help. Data only: nothing here imports what a command does. */
 import type { CommandSpec, GroupSpec } from './command.ts'
 import { SHELLS, type Shell } from './completion.ts'
+import { DOCTOR, DOCTOR_PROBE } from './doctor-commands.ts'
 import { UsageError } from './exit-codes.ts'
 import { LAB_COMMANDS } from './lab-commands.ts'
+import { MODULE_COMMANDS } from './module-commands.ts'
+import { NODE_COMMANDS } from './node-commands.ts'
 
 export const GROUPS: readonly GroupSpec[] = [
   { name: 'lab', summary: 'Topologies of nodes in namespaces, or in one process.' },
@@ -31,4 +34,13 @@ const completion: CommandSpec = {
   },
 }
 
-export const COMMANDS: readonly CommandSpec[] = [...LAB_COMMANDS, completion]
+export const COMMANDS: readonly CommandSpec[] = [
+  ...LAB_COMMANDS,
+  ...NODE_COMMANDS,
+  ...MODULE_COMMANDS,
+  DOCTOR,
+  completion,
+]
+
+/** Commands that only other commands use: not in help, completion or the manual. */
+export const INTERNAL_COMMANDS: readonly CommandSpec[] = [DOCTOR_PROBE]

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The `putnext` command: this process's words, streams and signals for {@link runProgram}. */
-import { COMMANDS, GROUPS } from './commands.ts'
+import { COMMANDS, GROUPS, INTERNAL_COMMANDS } from './commands.ts'
 import { EXIT_FAILED, EXIT_INTERRUPTED } from './exit-codes.ts'
 import { runProgram } from './program.ts'
 
@@ -27,7 +27,7 @@ const written = (stream: NodeJS.WriteStream): Promise<void> =>
   })
 
 const code = await runProgram(
-  { commands: COMMANDS, groups: GROUPS },
+  { commands: COMMANDS, groups: GROUPS, internal: INTERNAL_COMMANDS },
   process.argv.slice(2),
   process,
   controller.signal,

@@ -74,6 +74,7 @@ export function resolveCommand(
   argv: readonly string[],
   commands: readonly CommandSpec[],
   groups: readonly GroupSpec[],
+  internal: readonly CommandSpec[] = [],
 ): Resolved {
   let at = 0
   while (at < argv.length && argv[at]!.startsWith('-') && argv[at] !== '-') at++
@@ -82,7 +83,7 @@ export function resolveCommand(
   if (first === undefined) return { kind: 'none', args: before }
   const pair = commands.find(command => command.name === `${first} ${second ?? ''}`)
   if (pair !== undefined) return { kind: 'command', command: pair, args: [...before, ...argv.slice(at + 2)] }
-  const single = commands.find(command => command.name === first)
+  const single = [...commands, ...internal].find(command => command.name === first)
   if (single !== undefined)
     return { kind: 'command', command: single, args: [...before, ...argv.slice(at + 1)] }
   const group = groups.find(({ name }) => name === first)

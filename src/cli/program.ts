@@ -10,6 +10,8 @@ import { parseArguments, resolveCommand } from './parse.ts'
 export interface Program {
   readonly commands: readonly CommandSpec[]
   readonly groups: readonly GroupSpec[]
+  /** Commands that are not in the help. */
+  readonly internal?: readonly CommandSpec[]
 }
 
 /** The package's version. */
@@ -59,7 +61,7 @@ export async function runProgram(
   const out = earlyOutput(argv, host)
   let command: CommandSpec | null = null
   try {
-    const resolved = resolveCommand(argv, program.commands, program.groups)
+    const resolved = resolveCommand(argv, program.commands, program.groups, program.internal)
     if (resolved.kind !== 'command') return overview(program, resolved, out)
     command = resolved.command
     const args = parseArguments(resolved.args, command)

@@ -2,13 +2,13 @@
 import { type IncomingMessage, request } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { ERROR_CODES, type ErrorCode, StackError } from '../base/errors.ts'
-import type { PingSummary } from './control-ping.ts'
 import type { CaptureRequest, PingOptions, PlumbingRequest } from './control-requests.ts'
 import { DATAGRAMS_PROTOCOL } from './datagram-frames.ts'
 import type { NodeEvent } from './event-log.ts'
 import type { EchoResult } from './network.ts'
 import type { NodeStatus } from './node.ts'
 import type { PartCounters } from './node-metrics.ts'
+import type { PingSummary } from './ping-statistics.ts'
 import type { StreamView } from './plumbing.ts'
 
 export interface PlumbingView {

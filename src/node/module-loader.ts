@@ -23,12 +23,20 @@ export function isModuleInfo(value: unknown): value is AnyModule {
   )
 }
 
+/** What a module file brought. */
+export interface ModuleFile {
+  /** At least one. */
+  readonly modules: readonly AnyModule[]
+  /** Everything that it exports. */
+  readonly exported: Readonly<Record<string, unknown>>
+}
+
 /**
+ * Loads a module file; anew, if it was edited since it was last loaded.
  * @param file - path, relative to `directory`
- * @returns what the file exports, at least one
  * @throws StackError `ERR_NOT_FOUND` no such file, `ERR_BAD_CONFIG` it does not load or exports no module
  */
-export async function loadModules(file: string, directory = process.cwd()): Promise<AnyModule[]> {
+export async function loadModuleFile(file: string, directory = process.cwd()): Promise<ModuleFile> {
   const path = resolve(directory, file)
   const stat = statSync(path, { throwIfNoEntry: false })
   if (stat?.isFile() !== true) throw new StackError('ERR_NOT_FOUND', `there is no module file ${path}`)
@@ -41,10 +49,10 @@ export async function loadModules(file: string, directory = process.cwd()): Prom
     const text = cause instanceof Error ? cause.message : String(cause)
     throw new StackError('ERR_BAD_CONFIG', `the module file ${path} does not load: ${text}`, { cause })
   }
-  const found = [...new Set(Object.values(exported).filter(isModuleInfo))]
-  if (found.length === 0)
+  const modules = [...new Set(Object.values(exported).filter(isModuleInfo))]
+  if (modules.length === 0)
     throw new StackError('ERR_BAD_CONFIG', `the module file ${path} exports no ModuleInfo`, {
       hint: 'export an object with name, hiwat, lowat, open, close, read and write; "putnext module new" writes one',
     })
-  return found
+  return { modules, exported }
 }

@@ -13,7 +13,7 @@ import { EventLog } from './event-log.ts'
 import { inetNetwork } from './inet-network.ts'
 import { type NodeLink, openLink, withContext } from './links.ts'
 import { NodeLoop, type NodeLoopOptions } from './loop.ts'
-import { loadModules } from './module-loader.ts'
+import { loadModuleFile } from './module-loader.ts'
 import type { Network, NetworkFactory } from './network.ts'
 import { nodeMetrics, type PartCounters } from './node-metrics.ts'
 import { describePlumbing, pushableModules, type StreamView } from './plumbing.ts'
@@ -124,13 +124,13 @@ export class Node {
    */
   async loadModules(file: string, directory?: string): Promise<string[]> {
     const { registry } = this.runtime
-    const found = await loadModules(file, directory)
-    for (const info of found) {
+    const { modules } = await loadModuleFile(file, directory)
+    for (const info of modules) {
       if (this.loaded.has(info.name)) registry.unregister(info.name)
       registry.register(info)
       this.loaded.add(info.name)
     }
-    return found.map(({ name }) => name)
+    return modules.map(({ name }) => name)
   }
 
   get name(): string {

@@ -1,3 +1,4 @@
+export * from '../base/errors.ts'
 export * from './condition.ts'
 export * from './flush.ts'
 export * from './ioctl.ts'
