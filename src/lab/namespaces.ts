@@ -227,6 +227,22 @@ export function ownerOf(site: NamespaceSite, name: string): NamespaceOwner {
   }
 }
 
+/** What is gone already, another hand has removed, or the kernel with its other end. */
+function unlessGone(act: () => void): void {
+  try {
+    act()
+  } catch (error) {
+    if (!(error instanceof StackError && error.code === 'ERR_NOT_FOUND')) throw error
+  }
+}
+
+function removeLinks(site: NamespaceSite, name: string): void {
+  using(site, name, control => {
+    const own = control.list().filter(link => link.alias === site.mark && link.name !== 'lo')
+    for (const link of own) unlessGone(() => control.remove(link.name))
+  })
+}
+
 /**
  * Removes a namespace that the journal names, with its links: those end at once, the namespace when the last process in
  * it has ended.
@@ -236,12 +252,7 @@ export function removeNamespace(site: NamespaceSite, name: string): boolean {
   const owner = ownerOf(site, name)
   if (owner === 'gone') return true
   if (owner === 'other') return false
-  if (owner === 'ours') {
-    using(site, name, control => {
-      for (const link of control.list())
-        if (link.alias === site.mark && link.name !== 'lo') control.remove(link.name)
-    })
-  }
-  deleteNamespace(site.shim, name, site.directory)
+  if (owner === 'ours') unlessGone(() => removeLinks(site, name))
+  unlessGone(() => deleteNamespace(site.shim, name, site.directory))
   return true
 }
