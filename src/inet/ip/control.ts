@@ -4,6 +4,7 @@ import type { AnyQueue } from '../../streams/module.ts'
 import type { Runtime } from '../../streams/runtime.ts'
 import {
   formatPrefix,
+  fromWords,
   type IpAddress,
   isMulticast,
   network,
@@ -13,6 +14,8 @@ import {
   sameAddress,
 } from '../address.ts'
 import type { RateLimitOptions } from '../icmp/rate-limit.ts'
+import { KIND_LOCAL, KIND_LOOPBACK } from './addresses.ts'
+import { DEST_INTERFACE, DEST_KIND, DEST_SOURCE } from './destinations.ts'
 import { capabilityNames, checkInterfaceOptions, INTERFACES_MAX, Interface } from './interfaces.ts'
 import { Ip, type IpOptions } from './ip.ts'
 import { describeRoute, METRIC_MAX } from './routes.ts'
@@ -245,4 +248,20 @@ function describeInterface(ip: Ip, link: Interface): Record<string, unknown> {
     packetsIn: link.packetsIn,
     packetsOut: link.packetsOut,
   }
+}
+
+/** Whether a program may bind to an address: it is one of ours, or loopback. */
+export function isOwnAddress(ip: Ip, address: IpAddress): boolean {
+  const kind = ip.destinations.table[ip.destinations.find(...address.words, 0) + DEST_KIND]
+  return kind === KIND_LOCAL || kind === KIND_LOOPBACK
+}
+
+/** The source address that packets to `remote` get; null if no route leads there, or no address can be the source. */
+export function sourceFor(ip: Ip, remote: IpAddress): IpAddress | null {
+  const { table } = ip.destinations
+  const at = ip.destinations.find(...remote.words, 0)
+  if (table[at + DEST_INTERFACE] === 0) return null
+  const word = (i: number): number => table[at + DEST_SOURCE + i]!
+  if ((word(0) | word(1) | word(2) | word(3)) === 0) return null
+  return fromWords(remote.family, word(0), word(1), word(2), word(3))
 }
