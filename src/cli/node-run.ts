@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { StackError } from '../base/errors.ts'
 import { type NodeConfig, readNodeConfig } from '../node/config.ts'
 import { ControlPort } from '../node/control.ts'
+import { assertFree } from '../node/control-socket.ts'
 import { EventLog, type NodeEvent } from '../node/event-log.ts'
 import { Node } from '../node/node.ts'
 import { controlSocketPath } from '../node/state-dir.ts'
@@ -22,6 +23,7 @@ export const nodeRun: CommandRun = async invocation => {
   const events = new EventLog()
   events.listen(event => tell(invocation, event))
   const control = controlPath(config, args.string('control'), host.env)
+  if (control !== null) await assertFree(control)
   const node = await Node.start(config, { events, directory: dirname(file) })
   const end = new Ending(invocation.signal)
   let port: ControlPort | null = null
@@ -30,9 +32,10 @@ export const nodeRun: CommandRun = async invocation => {
     sayReady(invocation, node, control)
     await end.wait
   } finally {
-    await port?.close()
     end.forget()
     await node.close()
+    // The socket goes last: who waits for it to go knows that the node has ended.
+    await port?.close()
   }
   return report(out, node, end)
 }

@@ -1,5 +1,5 @@
 /** The Unix socket of a control port: only its owner may connect, and a dead node's is taken over. */
-import { lstatSync, unlinkSync } from 'node:fs'
+import { lstatSync, rmSync } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { StackError } from '../base/errors.ts'
@@ -45,6 +45,15 @@ function listenError(path: string, cause: NodeJS.ErrnoException): StackError {
 
 /** Removes the socket file of a node that has died; leaves everything else alone. */
 async function takeOver(path: string): Promise<void> {
+  await assertFree(path)
+  rmSync(path, { force: true })
+}
+
+/**
+ * Makes sure that no node listens on a path, before anything is opened for one that would.
+ * @throws StackError `ERR_ADDR_IN_USE`
+ */
+export async function assertFree(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (found === undefined) return
   if (!found.isSocket())
@@ -55,7 +64,6 @@ async function takeOver(path: string): Promise<void> {
     throw new StackError('ERR_ADDR_IN_USE', `a node already listens on ${path}`, {
       hint: 'end it with "putnext node stop", or give this one another name',
     })
-  unlinkSync(path)
 }
 
 /** Whether somebody listens on a socket file. */
