@@ -1,6 +1,8 @@
+import { toJsonSchema } from '@valibot/to-json-schema'
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../node/yaml-reader.ts'
 import { parseLab, readLab } from './lab-file.ts'
+import { labSchema } from './schema.ts'
 
 const EXAMPLES = new URL('../../docs/examples/labs/', import.meta.url).pathname
 
@@ -152,5 +154,23 @@ describe('lab/lab-file: what is refused, with line and column', () => {
   it('the mode sim, which comes later', () => {
     expect(() => parseLab('f', `${HEAD}mode: sim\nnodes: {a: }`)).toThrow('comes later')
     expect(parseLab('f', `${HEAD}mode: sim\nnodes: {a: }`, { mode: 'inproc' }).mode).toBe('inproc')
+  })
+})
+
+/** JSON Schema for editors: like ours it refuses unknown keys, and lets those through that start with x-. */
+function withExtensions(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withExtensions)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const entries = Object.entries(schema).map(([key, value]) => [key, withExtensions(value)] as const)
+  const closed = (schema as { additionalProperties?: unknown }).additionalProperties === false
+  return Object.fromEntries(closed ? [...entries, ['patternProperties', { '^x-': {} }]] : entries)
+}
+
+describe('lab/schema', () => {
+  it('the committed JSON Schema is the one of the code (npx vitest run src/lab -u writes it anew)', async () => {
+    const schema = withExtensions(toJsonSchema(labSchema, { errorMode: 'ignore', typeMode: 'input' }))
+    await expect(`${JSON.stringify(schema, null, 2)}\n`).toMatchFileSnapshot(
+      '../../docs/reference/lab.schema.json',
+    )
   })
 })
