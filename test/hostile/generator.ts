@@ -8,6 +8,9 @@ const INTERESTING = [
   0, 1, 2, 3, 7, 8, 20, 40, 44, 60, 127, 128, 255, 256, 1_280, 1_500, 0x7fff, 0x8000, 0xfff8, 0xffff,
 ]
 const HEADER_TYPES = [0, 43, 44, 50, 51, 59, 60, 135, 139, 17, 6, 58, 253]
+/** One packet in so many begins a datagram in fragments that belong together, most of them right. */
+const TRAIN_EVERY = 48
+const TRAIN_PIECES_MAX = 12
 /** Own packets of the node that an attacker on the path would have seen. */
 const SEEN_MAX = 8
 
@@ -29,6 +32,8 @@ export class HostilePackets {
   private readonly random: Random
   private readonly templates = makeTemplates()
   private readonly seen: Uint8Array[] = []
+  /** Fragments that are still to come, among other packets. */
+  private readonly train: Uint8Array[] = []
 
   constructor(random: Random) {
     this.random = random
@@ -43,7 +48,9 @@ export class HostilePackets {
   /** Makes the next packet. */
   next(): void {
     const { random } = this
+    if (this.train.length > 0 && random.below(3) === 0) return this.nextOfTrain()
     this.load(this.templates[random.below(this.templates.length)]!)
+    if (this.train.length === 0 && random.below(TRAIN_EVERY) === 0) return this.beginTrain()
     if (random.below(16) === 0 && this.seen.length > 0) this.load(this.seen[random.below(this.seen.length)]!)
     if (random.below(8) === 0) this.resize()
     if (random.below(6) === 0) this.changeAddress()
@@ -156,6 +163,39 @@ export class HostilePackets {
     bytes[6] = 44
   }
 
+  /** Cuts a whole datagram into fragments, in any order, sometimes one twice, and sends the first of them. */
+  private beginTrain(): void {
+    const { random } = this
+    this.repairTransport()
+    const header = this.headerBytes
+    const packet = this.bytes.slice(0, this.length)
+    const size = Math.max(
+      24,
+      8 * Math.ceil((packet.length - header) / 8 / (1 + random.below(TRAIN_PIECES_MAX))),
+    )
+    const identification = random.below(65_536)
+    for (let start = 0; header + start < packet.length; start += size)
+      this.train.push(cutOut(packet, header, start, size, identification))
+    for (let i = this.train.length - 1; i > 0; i--) {
+      const j = random.below(i + 1)
+      const piece = this.train[i]!
+      this.train[i] = this.train[j]!
+      this.train[j] = piece
+    }
+    if (random.below(4) === 0 && this.train.length > 0) this.train.push(this.train[0]!)
+    this.nextOfTrain()
+  }
+
+  private nextOfTrain(): void {
+    const piece = this.train.pop()
+    if (piece !== undefined) this.load(piece)
+    if (this.random.below(32) === 0) this.flip()
+    this.repairHeader4()
+    this.lieAboutOffload()
+    if (this.random.below(4) !== 0) this.offload = 0
+    this.chooseCuts()
+  }
+
   /** Cuts the payload down to what a fragment at `start` would hold. */
   private keepPart(header: number, start: number, size: number): void {
     const from = Math.min(header + start, this.length)
@@ -251,4 +291,33 @@ export class HostilePackets {
     for (let i = 0; i < this.cutCount; i++) cuts[i] = random.below(near + 1)
     if (this.cutCount > 1) cuts.subarray(0, this.cutCount).sort()
   }
+}
+
+/** The fragment of a packet that begins at `start` of its payload. */
+function cutOut(
+  packet: Uint8Array,
+  header: number,
+  start: number,
+  size: number,
+  identification: number,
+): Uint8Array {
+  const data = packet.subarray(header + start, header + start + size)
+  const more = header + start + size < packet.length
+  const isV4 = packet[0]! >> 4 === 4
+  const piece = new Uint8Array(header + (isV4 ? 0 : 8) + data.length)
+  piece.set(packet.subarray(0, header))
+  piece.set(data, piece.length - data.length)
+  const view = new DataView(piece.buffer)
+  if (isV4) {
+    view.setUint16(2, piece.length)
+    view.setUint16(4, identification)
+    view.setUint16(6, (start >> 3) | (more ? 0x2000 : 0))
+    return piece
+  }
+  view.setUint16(4, piece.length - 40)
+  piece[40] = piece[6]!
+  piece[6] = 44
+  view.setUint16(42, start | (more ? 1 : 0))
+  view.setUint32(44, identification)
+  return piece
 }

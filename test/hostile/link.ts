@@ -20,6 +20,8 @@ export interface HostileLink {
   inject(packets: HostilePackets, random: { below(bound: number): number }): boolean
   /** Injects a packet as it is. */
   injectBytes(bytes: Uint8Array): boolean
+  /** Frees what a capture would hold. */
+  release(): void
   readonly sent: { packets: number; bytes: number; tooLong: number }
 }
 
@@ -49,6 +51,7 @@ export function makeHostileLink(mtu = 1_500): HostileLink {
 
   return {
     sent,
+    release,
     driver: {
       name: 'hostile',
       driver: true,

@@ -1,0 +1,198 @@
+import { assert } from '../../src/base/assert.ts'
+import { Prng, type Random } from '../../src/base/prng.ts'
+import { ManualClock, microseconds, seconds } from '../../src/base/time.ts'
+import { parseAddress } from '../../src/inet/address.ts'
+import type { Ip } from '../../src/inet/ip/ip.ts'
+import { plumbIp } from '../../src/inet/ip/plumb.ts'
+import { udpDriver } from '../../src/inet/udp/module.ts'
+import { FLAGS, KIND, turnRound, UD_NOT_UNICAST, UNITDATA_IND } from '../../src/inet/unitdata.ts'
+import { freemsg } from '../../src/streams/mblk/alloc.ts'
+import { Arena } from '../../src/streams/mblk/arena.ts'
+import type { Mblk } from '../../src/streams/mblk/mblk.ts'
+import { M_PROTO } from '../../src/streams/mblk/types.ts'
+import { Runtime, type StackEvent } from '../../src/streams/runtime.ts'
+import { Stream } from '../../src/streams/stream.ts'
+import { HostilePackets } from './generator.ts'
+import { type HostileLink, makeHostileLink } from './link.ts'
+import { CONNECTED_PORT, DISCARD_PORT, ECHO_PORT } from './templates.ts'
+
+/** Between packets; a flood of a million a second. */
+const STEP_US = 1
+/** Now and then time jumps, so that timers run out. */
+const JUMP_EVERY = 65_536
+const EVENTS_MAX = 100
+
+export interface HostileNodeOptions {
+  readonly seed: number
+  readonly arenaBytes?: number
+  readonly poison?: boolean
+}
+
+/** A whole node (link, IP, ICMP, UDP, programs) whose link an attacker holds. */
+export class HostileNode {
+  readonly arena: Arena
+  readonly runtime: Runtime
+  readonly link: HostileLink = makeHostileLink()
+  readonly packets: HostilePackets
+  readonly ip: Ip
+  /** Everything that was told as an error. */
+  readonly errors: StackEvent[] = []
+  injected = 0
+  echoed = 0
+  discarded = 0
+  told = 0
+  noBlocks = 0
+  private readonly clock = new ManualClock()
+  private readonly random: Random
+  private readonly counterSets: Readonly<Record<string, Readonly<Record<string, number>>>>
+  private readonly restingBlocks: number
+
+  constructor(options: HostileNodeOptions) {
+    this.arena = new Arena({
+      sizeBytes: options.arenaBytes ?? 16 * 1024 * 1024,
+      poison: options.poison ?? false,
+    })
+    // All pages of the slab are there from the start, so that what the process grows by is something else.
+    this.arena.bytes.fill(0)
+    this.random = new Prng(options.seed)
+    this.packets = new HostilePackets(new Prng(options.seed ^ 0x5bd1e995))
+    this.runtime = new Runtime({
+      arena: this.arena,
+      clock: this.clock,
+      random: new Prng(options.seed + 1),
+      onEvent: event => {
+        if (event.level === 'error' && this.errors.length < EVENTS_MAX) this.errors.push(event)
+      },
+    })
+    const { ip, control } = plumbIp(this.runtime)
+    this.ip = ip
+    this.runtime.registry.register(udpDriver())
+    const udpControl = Stream.open(this.runtime, 'udp', { name: 'udp-control' })
+    const below = Stream.open(this.runtime, 'ip', { name: 'ip-udp', options: { protocols: [17] } })
+    udpControl.link(below, { sources: { isLocal: () => true, sourceFor: () => parseAddress('10.77.1.2') } })
+    const wire = Stream.open(this.runtime, this.link.driver, { name: 'hostile' })
+    control.link(wire, { name: 'tun0', addresses: ['10.77.1.2/24', 'fd77:1::2/64'] })
+    this.serve(ECHO_PORT, (stream, mp) => this.echo(stream, mp))
+    this.serve(DISCARD_PORT, (_, mp) => {
+      this.discarded++
+      freemsg(mp)
+    })
+    this.serve(
+      CONNECTED_PORT,
+      (_, mp) => {
+        this.told++
+        freemsg(mp)
+      },
+      { address: '10.77.1.1', port: CONNECTED_PORT },
+    )
+    this.settle()
+    this.counterSets = {
+      ip: ip.counters,
+      reassembly: ip.reassembly.counters,
+      udp: udpControl.bottom.info.counters!(udpControl.bottom.state),
+    }
+    this.restingBlocks = this.arena.state().blocksInUse
+  }
+
+  /** Injects packets that the generator makes, and lets the node work. */
+  flood(count: number): void {
+    for (let i = 0; i < count; i++) {
+      if (!this.link.inject(this.packets, this.random)) this.noBlocks++
+      this.injected++
+      this.pass()
+    }
+    this.settle()
+  }
+
+  /** Injects one packet as it is. */
+  injectBytes(bytes: Uint8Array): void {
+    if (!this.link.injectBytes(bytes)) this.noBlocks++
+    this.injected++
+    this.pass()
+    this.settle()
+  }
+
+  /** Every packet so far came to IP, and IP has it in a counter. @returns a line for each counter that rose */
+  counters(): Record<string, Record<string, number>> {
+    const shown: Record<string, Record<string, number>> = {}
+    for (const [name, set] of Object.entries(this.counterSets))
+      shown[name] = Object.fromEntries(Object.entries(set).filter(([, value]) => value > 0))
+    return shown
+  }
+
+  /** A number that is another one after every packet: counters, what the programs got, and the fragments that wait. */
+  outcomes(): number {
+    let sum = this.echoed + this.discarded + this.told + this.noBlocks
+    for (const [module, set] of Object.entries(this.counterSets))
+      for (const name in set)
+        if (name !== 'packets-in' && !(module === 'reassembly' && name === 'fragments-in')) sum += set[name]!
+    // A fragment that waits has no counter yet.
+    return sum + this.ip.reassembly.bytes
+  }
+
+  /** Lets all timers run out. @throws AssertionError if a block stayed anywhere */
+  rest(): void {
+    for (let i = 0; i < 4; i++) {
+      this.clock.advance(seconds(60))
+      this.settle()
+    }
+    this.link.release()
+    const { blocksInUse, viewsInUse } = this.arena.state()
+    assert(this.ip.reassembly.bytes === 0, 'fragments wait for ever')
+    assert(
+      blocksInUse === this.restingBlocks && viewsInUse === 0,
+      `${blocksInUse} blocks and ${viewsInUse} views stayed`,
+    )
+    assert(this.errors.length === 0, `a module failed: ${this.errors[0]?.text}`)
+    const ended = this.ip.counters['packets-in'] + this.noBlocks
+    assert(ended >= this.injected, `${this.injected} packets were injected, ${ended} came in`)
+  }
+
+  /** Closes everything. @throws AssertionError if the arena is not whole */
+  close(): void {
+    const { runtime } = this
+    for (const stream of runtime.streams) for (const id of stream.linked.keys()) stream.unlink(id)
+    for (const stream of [...runtime.streams]) stream.close()
+    runtime.turn()
+    this.arena.assertWhole()
+  }
+
+  private pass(): void {
+    this.clock.advance(microseconds(STEP_US))
+    if (this.random.below(JUMP_EVERY) === 0) this.clock.advance(seconds(this.random.below(40)))
+  }
+
+  private settle(): void {
+    for (let i = 0; i < 10_000; i++) if (!this.runtime.turn()) return
+    throw new Error('the run queue does not become empty')
+  }
+
+  private serve(
+    port: number,
+    handle: (stream: Stream, mp: Mblk) => void,
+    peer?: { address: string; port: number },
+  ): void {
+    const options = { bind: { port }, ...(peer === undefined ? {} : { connect: peer }) }
+    const stream = Stream.open(this.runtime, 'udp', { name: `udp-${port}`, options })
+    stream.onReadable = () => {
+      for (let mp = stream.getmsg(); mp !== null; mp = stream.getmsg()) handle(stream, mp)
+    }
+    // What a program throws is no fault of the stream's, but a fault of ours.
+    stream.onUncaught = error => {
+      throw error
+    }
+  }
+
+  private echo(stream: Stream, mp: Mblk): void {
+    const words = this.arena.words
+    const at = mp.rptr >> 2
+    const answer = mp.type === M_PROTO && words[at + KIND] === UNITDATA_IND
+    this.echoed++
+    if (!answer || (words[at + FLAGS]! & UD_NOT_UNICAST) !== 0) {
+      freemsg(mp)
+      return
+    }
+    turnRound(mp)
+    if (!stream.putmsg(mp)) freemsg(mp)
+  }
+}
