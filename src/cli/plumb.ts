@@ -152,10 +152,13 @@ async function show(
 export function streamLines(out: Output, stream: StreamView, about: string | null, zeros: boolean): string[] {
   const title = `${out.style('bold', stream.name)}${about === null ? '' : ` (${about})`}`
   const trouble = stream.error === null ? [] : [`  ${out.style('red', stream.error)}`]
-  const width = Math.max(...stream.instances.map(({ label }) => label.length))
+  // What stands on top of a link is the multiplexor that it is linked under.
+  const nameOf = ({ kind, label }: InstanceView): string =>
+    kind === 'head' ? (stream.under ?? label) : label
+  const width = Math.max(...stream.instances.map(instance => nameOf(instance).length))
   const rows = stream.instances.map((instance, i) => {
     const branch = i === stream.instances.length - 1 ? '└─' : '├─'
-    return `${branch} ${instance.label.padEnd(width)}  ${instanceText(out, instance, zeros)}`.trimEnd()
+    return `${branch} ${nameOf(instance).padEnd(width)}  ${instanceText(out, instance, zeros)}`.trimEnd()
   })
   return [title, ...trouble, ...rows]
 }

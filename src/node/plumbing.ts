@@ -39,13 +39,16 @@ export interface InstanceView {
 
 export interface StreamView {
   readonly name: string
-  /** The stream below whose multiplexor this one is linked; null if none. */
+  /** The multiplexor that the stream is linked under; null if none. */
   readonly under: string | null
   /** What went wrong with it, if anything did. */
   readonly error: string | null
   /** From the top down. */
   readonly instances: readonly InstanceView[]
 }
+
+/** The label of the top of every stream, also of one that is linked and has a multiplexor there. */
+const HEAD = 'head'
 
 const queueView = (q: AnyQueue): QueueView => ({ bytes: q.count, full: q.zero.full })
 
@@ -66,27 +69,31 @@ function instanceView(label: string, q: AnyQueue, kind: InstanceView['kind']): I
   return { label, kind, module: info.name, counters, settings, read: queueView(q), write: queueView(q.other) }
 }
 
+/** The name of the multiplexor above a stream that is linked, else null. */
+function multiplexorAbove(stream: Stream): string | null {
+  for (const upper of stream.runtime.streams)
+    for (const lower of upper.linked.values()) if (lower === stream) return upper.bottom.info.name
+  return null
+}
+
 /** One stream, from its head to its driver. */
-export function describeStream(stream: Stream, under: string | null = null): StreamView {
+export function describeStream(stream: Stream): StreamView {
   const error = stream.poll().error
   return {
     name: stream.name,
-    under,
+    under: multiplexorAbove(stream),
     error: error === null ? null : `${error.code}: ${error.message}`,
     instances: [
-      instanceView(under === null ? 'head' : under, stream.top as AnyQueue, 'head'),
+      instanceView(HEAD, stream.top as AnyQueue, 'head'),
       ...stream.instances().map(({ label, queue }) => instanceView(label, queue, 'module')),
       instanceView(stream.bottom.info.name, stream.bottom, 'driver'),
     ],
   }
 }
 
-/** Every open stream of a runtime, multiplexors above the streams that are linked below them. */
+/** Every open stream of a runtime, in the order of opening. */
 export function describePlumbing(runtime: Runtime): StreamView[] {
-  const under = new Map<Stream, string>()
-  for (const upper of runtime.streams)
-    for (const lower of upper.linked.values()) under.set(lower, upper.bottom.info.name)
-  return [...runtime.streams].map(stream => describeStream(stream, under.get(stream) ?? null))
+  return [...runtime.streams].map(describeStream)
 }
 
 /** @throws StackError `ERR_NOT_FOUND`, naming what there is */
@@ -126,7 +133,7 @@ export function insertModule(
   options?: unknown,
 ): void {
   const target = findStream(runtime, stream)
-  const above = target.find(below)
+  const above = target.find(below === multiplexorAbove(target) ? HEAD : below)
   if (above === target.bottom)
     throw new StackError('ERR_PLUMBING', `nothing goes below ${below}: it is the end of the stream`)
   guarded(`cannot insert ${module}`, () => target.insert(module, options, above))

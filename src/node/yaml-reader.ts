@@ -30,8 +30,9 @@ export class ConfigError extends StackError {
   readonly problems: readonly ConfigProblem[]
 
   constructor(file: string, problems: readonly ConfigProblem[]) {
-    super('ERR_BAD_CONFIG', problems.map(problem => problemText(file, problem)).join('\n'))
-    this.problems = problems
+    const inOrder = [...problems].sort((a, b) => a.line - b.line || a.column - b.column)
+    super('ERR_BAD_CONFIG', inOrder.map(problem => problemText(file, problem)).join('\n'))
+    this.problems = inOrder
   }
 }
 
