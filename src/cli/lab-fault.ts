@@ -91,7 +91,10 @@ export const labFault: CommandRun = async invocation => {
         ? targetOf(args, resolveLabLink, 'link')
         : targetOf(args, resolveLabNode, 'node')
   const again = runInLab(target.lab, signal)
-  if (again !== null) return await again
+  if (again !== null) {
+    out.handOver()
+    return await again
+  }
   const lab = new RunningLab(target.lab, loadShim())
   if (act !== undefined) await act(lab, target.name, invocation)
   else if (action === 'heal') setPartition(lab, null)

@@ -91,7 +91,10 @@ export const labExec: CommandRun = async ({ args, out, signal }) => {
   if (args.rest.length === 0)
     throw new UsageError('the command is missing', `write: putnext lab exec ${name} -- COMMAND`)
   const again = runInLab(lab, signal)
-  if (again !== null) return await again
+  if (again !== null) {
+    out.handOver()
+    return await again
+  }
   const running = new RunningLab(lab, loadShim())
   const exitCode = await execInNode(
     running,

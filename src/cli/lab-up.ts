@@ -54,6 +54,7 @@ export const labUp: CommandRun = async ({ args, out, signal }) => {
     out.note(
       'not root: the lab comes up in a user namespace of its own (its namespaces are seen by "lab exec" only)',
     )
+    out.handOver()
     return await runInNewUserNamespace(signal)
   }
   const say = timed(out)

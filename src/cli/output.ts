@@ -47,6 +47,7 @@ export class Output {
   private readonly live: boolean
   private document: { readonly value: unknown } | null = null
   private liveText = ''
+  private handedOver = false
 
   constructor(host: CommandHost, settings: OutputSettings) {
     this.host = host
@@ -149,6 +150,11 @@ export class Output {
     this.host.stderr.write('\r\x1b[K')
   }
 
+  /** The same command runs once more in another process, which writes the JSON document. */
+  handOver(): void {
+    this.handedOver = true
+  }
+
   // ---- the end, by the program
 
   /** Tells an error to people, on stderr. */
@@ -160,7 +166,7 @@ export class Output {
   /** Writes the JSON document, once, if `--json` was given. */
   finish(command: string, exitCode: number, streams: boolean, error?: ErrorDocument): void {
     this.clearLive()
-    if (!this.json || (streams && error === undefined && this.document === null)) return
+    if (!this.json || this.handedOver || (streams && error === undefined && this.document === null)) return
     const envelope = {
       version: JSON_VERSION,
       command,
