@@ -1,0 +1,5 @@
+export * from './dgram.ts'
+export * from './dgram-types.ts'
+export * from './endpoint.ts'
+export * from './errors.ts'
+export * from './host.ts'
