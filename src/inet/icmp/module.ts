@@ -132,11 +132,16 @@ function drop(icmp: IcmpState, mp: Mblk, reason: (typeof ICMP_COUNTERS)[number])
 
 function writePut(icmp: IcmpState, q: Queue<Endpoint>, mp: Mblk): void {
   if (mp.type === M_FLUSH) return driverFlush(q, mp)
-  if (mp.type === M_IOCTL) return answerIoctl(q, mp, () => ({ identifier: q.state.identifier }))
+  if (mp.type === M_IOCTL) return answerRequest(q, mp)
   if (mp.type !== M_PROTO) return drop(icmp, mp, 'request-malformed')
   const { lower } = icmp
   if (q.first !== null || (lower !== null && !canputnext(lower))) return putq(q, mp)
   request(icmp, q.state.identifier, mp)
+}
+
+/** Apart, since a closure makes the function that it stands in allocate a context at every call. */
+function answerRequest(q: Queue<Endpoint>, mp: Mblk): void {
+  answerIoctl(q, mp, () => ({ identifier: q.state.identifier }))
 }
 
 function writeService(icmp: IcmpState, q: Queue<Endpoint>): void {

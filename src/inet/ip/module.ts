@@ -91,10 +91,15 @@ function writePut(ip: Ip, q: Queue<Upper>, mp: Mblk): void {
     case M_FLUSH:
       return driverFlush(q, mp)
     case M_IOCTL:
-      return answerIoctl(q, mp, () => describeIp(ip))
+      return answerControl(ip, q, mp)
     default:
       return drop(ip, mp, 'request-malformed')
   }
+}
+
+/** Apart, since a closure makes the function that it stands in allocate its context at every call. */
+function answerControl(ip: Ip, q: Queue<Upper>, mp: Mblk): void {
+  answerIoctl(q, mp, () => describeIp(ip))
 }
 
 /** @returns false if the link that it is for is full */

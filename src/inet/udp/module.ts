@@ -5,7 +5,7 @@
  */
 import { StackError } from '../../base/errors.ts'
 import { makeHangup } from '../../streams/condition.ts'
-import { driverFlush } from '../../streams/flush.ts'
+import { driverFlush, headFlush } from '../../streams/flush.ts'
 import { answerIoctl, readIoctl } from '../../streams/ioctl.ts'
 import { freemsg } from '../../streams/mblk/alloc.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
@@ -87,7 +87,7 @@ export function udpDriver(): DriverInfo<UdpStream> {
     lower: {
       hiwat: SEND_HIWAT,
       lowat: SEND_LOWAT,
-      read: { put: (_q, mp) => lowerPut(udp!, mp) },
+      read: { put: (q, mp) => lowerPut(udp!, q, mp) },
       write: { put: putnext, service: () => serveLine(udp!) },
       link(upper, q, options) {
         linkIp(udp!, upper, q, options as UdpLinkOptions | undefined)
@@ -143,13 +143,17 @@ function endpointPut(udp: Udp, q: Queue<UdpStream>, e: Endpoint, mp: Mblk): void
       return udp.joinLine(e)
     case M_FLUSH:
       return driverFlush(q, mp)
-    case M_IOCTL: {
-      const { command, argument } = readIoctl(mp)
-      return answerIoctl(q, mp, () => request(udp, e, command, argument))
-    }
+    case M_IOCTL:
+      return answerRequest(udp, q, e, mp)
     default:
       freemsg(mp)
   }
+}
+
+/** Apart, since a closure makes the function that it stands in allocate a context at every call. */
+function answerRequest(udp: Udp, q: Queue<UdpStream>, e: Endpoint, mp: Mblk): void {
+  const { command, argument } = readIoctl(mp)
+  answerIoctl(q, mp, () => request(udp, e, command, argument))
 }
 
 /** Sends what waits on an endpoint, up to its turn's share. @returns false if something is left */
@@ -208,13 +212,14 @@ function unlinkIp(udp: Udp): void {
   for (let e = udp.nextInLine(); e !== null; e = udp.nextInLine()) flushq(WR(e.q), FLUSHALL)
 }
 
-function lowerPut(udp: Udp, mp: Mblk): void {
+function lowerPut(udp: Udp, q: AnyQueue, mp: Mblk): void {
   if (isUnitdata(mp)) {
     const kind = mp.dblk.arena.words[(mp.rptr >> 2) + KIND]
     if (kind === UNITDATA_IND) return datagramIn(udp, mp)
     if (kind === ERROR_IND) return errorIn(udp, mp)
-    udp.counters['indication-malformed']++
   }
+  if (mp.type === M_FLUSH) return headFlush(q, mp)
+  if (mp.type === M_PROTO) udp.counters['indication-malformed']++
   freemsg(mp)
 }
 
