@@ -1,9 +1,12 @@
 /** The part of a lab that the kernel holds: namespaces, links between them, addresses, routes, settings. */
+import { mkdirSync } from 'node:fs'
 import { StackError } from '../base/errors.ts'
+import { orThrow } from '../host/host-error.ts'
 import { LinkControl } from '../host/links.ts'
 import {
   createNamespace,
   deleteNamespace,
+  NETNS_DIRECTORY,
   namespaceExists,
   namespacePids,
   netnsPath,
@@ -52,6 +55,15 @@ function using<T>(site: NamespaceSite, name: string, act: (control: LinkControl)
   }
 }
 
+/** A folder of one's own is not made a mount: nobody outside of the user namespace would see it, nor could remove it. */
+function create(site: NamespaceSite, name: string): string {
+  if (site.directory === NETNS_DIRECTORY) return createNamespace(site.shim, name)
+  mkdirSync(site.directory, { recursive: true, mode: 0o700 })
+  const path = netnsPath(name, site.directory)
+  orThrow(site.shim.nsCreate(path), `make the network namespace ${name}`)
+  return path
+}
+
 /** @throws StackError `ERR_ALREADY` if a namespace of that name is there, whoever made it */
 function makeNamespace(site: NamespaceSite, journal: Journal, name: string): void {
   if (namespaceExists(name, site.directory)) {
@@ -64,7 +76,7 @@ function makeNamespace(site: NamespaceSite, journal: Journal, name: string): voi
     )
   }
   journal.write({ kind: 'namespace', name })
-  const path = createNamespace(site.shim, name, site.directory)
+  const path = create(site, name)
   using(site, name, control => {
     control.set('lo', { alias: site.mark })
     control.setUp('lo')

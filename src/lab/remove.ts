@@ -5,6 +5,7 @@ import { type JournalSummary, type ProcessRecord, readJournal, summarize } from 
 import type { LabDirectory } from './lab-directory.ts'
 import { endProcesses, isAlive, labMark, markedProcesses } from './marks.ts'
 import { removeNamespace } from './namespaces.ts'
+import { isInside } from './privileges.ts'
 
 export interface Removal {
   readonly processes: number
@@ -42,7 +43,9 @@ export async function removeLab(directory: LabDirectory, shim: Shim | null): Pro
       { hint: 'run the command as the user who brought the lab up' },
     )
   }
-  const foreign = summary.holder === null ? removeNamespaces(directory, summary, shim) : []
+  // Seen from outside of its user namespace, a lab's namespaces are empty files: they have ended with their processes.
+  const outside = summary.holder !== null && !isInside()
+  const foreign = outside ? [] : removeNamespaces(directory, summary, shim)
   directory.remove()
   return { processes: count, namespaces: summary.namespaces.length - foreign.length, foreign }
 }
@@ -54,6 +57,10 @@ function removeNamespaces(directory: LabDirectory, summary: JournalSummary, shim
       hint: 'build it with: scripts/build-shim',
     })
   }
-  const site = { shim, directory: directory.namespaces(false), mark: labMark(directory.lab, summary.id) }
+  const site = {
+    shim,
+    directory: directory.namespaces(summary.holder !== null),
+    mark: labMark(directory.lab, summary.id),
+  }
   return [...summary.namespaces].reverse().filter(name => !removeNamespace(site, name))
 }
