@@ -133,7 +133,7 @@ describe('cli/node status, stop', () => {
 })
 
 describe('cli/plumb', () => {
-  const hop = `const put = () => {}
+  const hop = `const put = (q, mp) => q.next.put(q.next, mp)
     export const hop = { name: 'hop', hiwat: 1, lowat: 0, open: (_q, o) => ({ every: o?.every ?? 0 }), close: () => {},
     read: { put }, write: { put }, counters: () => ({ up: 3, down: 0 }), describe: state => state, configure: (q, o) => { q.state.every = o.every } }`
 
@@ -141,14 +141,14 @@ describe('cli/plumb', () => {
     await start()
     const path = join(directory, 'hop.mjs')
     writeFileSync(path, hop)
-    expect((await run('plumb n1')).stdout).toBe('w0 (up, 10.0.0.1/24)\n├─ head\n└─ wire\n')
+    expect((await run('plumb n1')).stdout).toBe('w0 (up, 10.0.0.1/24)\n├─ ip\n└─ wire\n')
     const pushed = await run(`plumb n1 push w0 ${path} every=3`)
-    expect(pushed.stdout).toBe('w0\n├─ head\n├─ hop   up 3  {"every":3}\n└─ wire\n')
+    expect(pushed.stdout).toBe('w0\n├─ ip\n├─ hop   up 3  {"every":3}\n└─ wire\n')
     expect((await run('plumb n1 set w0 hop every=4')).stdout).toContain('{"every":4}')
-    expect((await run('plumb n1 show w0 --all')).stdout).toContain('up 3, down 0')
+    expect((await run('plumb n1 show w0 --verbose')).stdout).toContain('up 3, down 0')
     expect((await run('plumb n1 insert w0 hop --below hop')).stdout).toContain('hop#2')
     expect((await run('plumb n1 remove w0 hop#2')).code).toBe(0)
-    expect((await run('plumb n1 pop w0')).stdout).toBe('w0\n├─ head\n└─ wire\n')
+    expect((await run('plumb n1 pop w0')).stdout).toBe('w0\n├─ ip\n└─ wire\n')
     expect((await run('plumb n1 modules')).stdout.split('\n')).toContain('hop')
   })
 

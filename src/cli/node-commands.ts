@@ -70,7 +70,11 @@ const plumb: CommandSpec = {
   ],
   options: {
     below: { type: 'string', value: 'LABEL', summary: 'insert: right below this instance' },
-    all: { type: 'flag', short: 'a', summary: 'show: streams that are no links, and counters that are zero' },
+    all: {
+      type: 'flag',
+      short: 'a',
+      summary: 'show: streams that are no links, too (zero counters: --verbose)',
+    },
   },
   examples: [
     { command: 'plumb inetd/n1', text: 'its links, from IP down to the device' },

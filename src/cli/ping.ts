@@ -41,7 +41,7 @@ export const ping: CommandRun = async invocation => {
 export function resultText(result: EchoResult): string {
   const sequence = `icmp_seq=${result.sequence}`
   if (result.kind === 'timeout') return `no answer: ${sequence}`
-  if (result.kind === 'error') return `From ${result.from}: ${sequence} ${result.reason}`
+  if (result.kind === 'error') return `${result.reason}: ${sequence}`
   const { from, bytes, ttl, milliseconds } = result
   return `${bytes + ICMP_HEADER_BYTES} bytes from ${from}: ${sequence} ttl=${ttl} time=${milliseconds.toFixed(3)} ms`
 }

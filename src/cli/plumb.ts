@@ -27,7 +27,7 @@ export const plumb: CommandRun = async invocation => {
   const request = await requestOf(action, words, args.string('below'), client)
   const { stream, answer } = await client.change(request)
   if (stream === undefined) return out.report({ answer }, JSON.stringify(answer, null, 2))
-  out.report({ stream }, streamLines(out, stream, null, false).join('\n'))
+  out.report({ stream }, streamLines(out, stream, null).join('\n'))
 }
 
 const isAction = (word: string): word is Action => (ACTIONS as readonly string[]).includes(word)
@@ -142,14 +142,14 @@ async function show(
     const lines = shown.flatMap(stream => {
       const link = links.get(stream.name)
       const about = link === undefined ? null : `${link.state}, ${link.addresses.join(', ') || 'no address'}`
-      return streamLines(out, stream, about, all)
+      return streamLines(out, stream, about)
     })
     return lines.length === 0 ? `${status.name} has no links` : lines.join('\n')
   })
 }
 
 /** A stream as a tree: what stands above it, its modules, its driver, each with its counters. */
-export function streamLines(out: Output, stream: StreamView, about: string | null, zeros: boolean): string[] {
+export function streamLines(out: Output, stream: StreamView, about: string | null): string[] {
   const title = `${out.style('bold', stream.name)}${about === null ? '' : ` (${about})`}`
   const trouble = stream.error === null ? [] : [`  ${out.style('red', stream.error)}`]
   // What stands on top of a link is the multiplexor that it is linked under.
@@ -158,15 +158,15 @@ export function streamLines(out: Output, stream: StreamView, about: string | nul
   const width = Math.max(...stream.instances.map(instance => nameOf(instance).length))
   const rows = stream.instances.map((instance, i) => {
     const branch = i === stream.instances.length - 1 ? '└─' : '├─'
-    return `${branch} ${nameOf(instance).padEnd(width)}  ${instanceText(out, instance, zeros)}`.trimEnd()
+    return `${branch} ${nameOf(instance).padEnd(width)}  ${instanceText(out, instance)}`.trimEnd()
   })
   return [title, ...trouble, ...rows]
 }
 
-function instanceText(out: Output, instance: InstanceView, zeros: boolean): string {
+function instanceText(out: Output, instance: InstanceView): string {
   const { counters, settings, read, write, kind } = instance
   const counted = Object.entries(counters)
-    .filter(([, value]) => zeros || value !== 0)
+    .filter(([, value]) => out.verbose || value !== 0)
     .map(([name, value]) => `${name} ${value}`)
   const waits = [
     read.bytes > 0 ? `${read.bytes} B wait up` : '',

@@ -207,7 +207,7 @@ const limits = v.strictObject({
   ),
   reassemblyDatagrams: v.optional(integer(1, 65_536, 'Datagrams that may wait for fragments (512)')),
   reassemblyTimeout: v.pipe(
-    v.optional(duration(30_000, 120_000)),
+    v.optional(duration(30_000, 60_000)),
     described('How long a datagram may take (30s)'),
   ),
   icmpErrorsPerSecond: v.optional(

@@ -15,7 +15,7 @@ import type { Node } from './node.ts'
 export async function upgradeToDatagrams(node: Node, url: URL, socket: Duplex): Promise<void> {
   const request = udpQuery(url)
   const family = isIPv6(request.to ?? request.address ?? '') ? 6 : 4
-  const endpoint = await node.network.openDatagrams(request.port, family, request.address)
+  const endpoint = node.network.openDatagrams(request.port, family, request.address)
   socket.on('close', () => endpoint.close())
   if (socket.destroyed) return endpoint.close()
   socket.write(

@@ -169,7 +169,7 @@ describe('node/control', () => {
   it('loads a module from a file, and anew after the file was edited', async () => {
     const file = join(directory, 'hop.mjs')
     const source = (value: number): string =>
-      `const put = () => {}; export const hop = { name: 'hop', hiwat: 1, lowat: 0, open: () => 0, close: () => {}, read: { put }, write: { put }, describe: () => ${value} }`
+      `const put = (q, mp) => q.next.put(q.next, mp); export const hop = { name: 'hop', hiwat: 1, lowat: 0, open: () => 0, close: () => {}, read: { put }, write: { put }, describe: () => ${value} }`
     for (const value of [1, 2]) {
       writeFileSync(file, source(value))
       // Two writes may fall into one tick of the file system's clock.

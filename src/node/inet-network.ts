@@ -1,22 +1,115 @@
 /** The Internet protocols as the network of a node. */
-import { StackError } from '../base/errors.ts'
-import type { NetworkFactory } from './network.ts'
+import { milliseconds } from '../base/time.ts'
+import type { IpOptions } from '../inet/ip/ip.ts'
+import { InetStack } from '../inet/stack.ts'
+import type { Runtime } from '../streams/runtime.ts'
+import type { Stream } from '../streams/stream.ts'
+import type { NodeConfig, RouteConfig } from './config.ts'
+import { openDatagramEndpoint } from './datagram-endpoint.ts'
+import { EchoClient } from './echo-client.ts'
+import { prefixOf } from './links.ts'
+import type {
+  AttachOptions,
+  DatagramEndpoint,
+  EchoRequest,
+  EchoResult,
+  Network,
+  NetworkFactory,
+} from './network.ts'
+import type { PartCounters } from './node-metrics.ts'
 
-/** Until the stack is put together: links without anything above them. */
-export const inetNetwork: NetworkFactory = () => {
-  const missing = (): never => {
-    throw new StackError('ERR_NOT_SUPPORTED', 'this build has no network above its links')
+/** Share of the memory for fragments that is left when the oldest datagrams had to go, and that one sender may have. */
+const REASSEMBLY_SHARE = 0.75
+
+export const inetNetwork: NetworkFactory = (runtime, config) => new InetNetwork(runtime, config)
+
+class InetNetwork implements Network {
+  readonly stack: InetStack
+  private readonly runtime: Runtime
+  private echo: EchoClient | null = null
+  private readonly endpoints = new Set<DatagramEndpoint>()
+
+  constructor(runtime: Runtime, config: NodeConfig) {
+    this.runtime = runtime
+    this.stack = new InetStack(runtime, { ip: ipOptions(config.limits) })
+    this.stack.setForwarding(config.forwarding)
+    const { ttl, icmpErrorsPerSecond: perSecond } = config.limits
+    if (ttl !== undefined) this.stack.setHopLimit(ttl)
+    if (perSecond !== undefined) this.stack.setErrorLimit({ perSecond })
   }
+
+  attach(stream: Stream, options: AttachOptions): void {
+    this.stack.attachLink(stream, options)
+  }
+
+  detach(name: string): void {
+    this.stack.detachLink(name)
+  }
+
+  addRoute(route: RouteConfig): void {
+    this.stack.addRoute(routeOptions(route))
+  }
+
+  removeRoute(route: RouteConfig): void {
+    this.stack.removeRoute(routeOptions(route))
+  }
+
+  describe(): unknown {
+    return this.stack.describe()
+  }
+
+  counters(): PartCounters {
+    const { reassembly } = this.stack.describe() as { reassembly: Record<string, number> }
+    return { ...this.stack.counters(), reassembly }
+  }
+
+  ping(request: EchoRequest): Promise<EchoResult> {
+    this.echo ??= new EchoClient(this.runtime)
+    return this.echo.ping(request)
+  }
+
+  openDatagrams(port: number, family: 4 | 6, address?: string): DatagramEndpoint {
+    const endpoint = openDatagramEndpoint(this.runtime, port, family, address)
+    this.endpoints.add(endpoint)
+    return endpoint
+  }
+
+  startServices(services: NodeConfig['services']): void {
+    void services
+  }
+
+  close(): void {
+    this.echo?.close()
+    for (const endpoint of this.endpoints) endpoint.close()
+    this.stack.close()
+  }
+}
+
+function ipOptions({
+  reassemblyBytes,
+  reassemblyDatagrams,
+  reassemblyTimeout,
+}: NodeConfig['limits']): IpOptions {
+  const bytes = reassemblyBytes
+  const share = bytes === undefined ? 0 : Math.floor(bytes * REASSEMBLY_SHARE)
   return {
-    attach: () => {},
-    detach: () => {},
-    addRoute: missing,
-    removeRoute: missing,
-    describe: () => null,
-    counters: () => ({}),
-    ping: missing,
-    openDatagrams: missing,
-    startServices: () => {},
-    close: () => {},
+    reassembly: {
+      ...(bytes === undefined ? {} : { bytesHigh: bytes, bytesLow: share, sourceBytes: share }),
+      ...(reassemblyDatagrams === undefined ? {} : { datagrams: reassemblyDatagrams }),
+      ...(reassemblyTimeout === undefined ? {} : { timeout: milliseconds(reassemblyTimeout) }),
+    },
+  }
+}
+
+function routeOptions({ to, via, link }: RouteConfig): {
+  prefix: string
+  gateway?: string
+  interface?: string
+} {
+  return {
+    // Without a next hop, `default` means both families, as the stack itself has it.
+    prefix: via === undefined ? to : prefixOf(to, via),
+    ...(via === undefined ? {} : { gateway: via }),
+    ...(link === undefined ? {} : { interface: link }),
   }
 }

@@ -31,7 +31,7 @@ export type EchoResult =
       readonly milliseconds: number
     }
   | { readonly kind: 'timeout'; readonly sequence: number }
-  | { readonly kind: 'error'; readonly sequence: number; readonly from: string; readonly reason: string }
+  | { readonly kind: 'error'; readonly sequence: number; readonly reason: string }
 
 export interface Datagram {
   readonly from: string
@@ -60,7 +60,7 @@ export interface Network {
   counters(): PartCounters
   ping(request: EchoRequest): Promise<EchoResult>
   /** @param port - 0 for any @throws StackError `ERR_ADDR_IN_USE` */
-  openDatagrams(port: number, family: 4 | 6, address?: string): Promise<DatagramEndpoint>
+  openDatagrams(port: number, family: 4 | 6, address?: string): DatagramEndpoint
   /** Starts the small services of the configuration. */
   startServices(services: NodeConfig['services']): Promise<void> | void
   /** Ends services and endpoints and takes the links from below IP; the links' streams stay open. */

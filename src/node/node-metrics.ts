@@ -20,7 +20,7 @@ export function nodeMetrics(source: MetricsSource): string {
   const families = [
     ...processFamilies(source),
     ...arenaFamilies(source.runtime),
-    ...plumbingFamilies(streams),
+    ...plumbingFamilies(streams, source.network),
     networkFamily(source.network),
   ]
   return formatMetrics(families)
@@ -120,12 +120,14 @@ function arenaFamilies({ arena }: Runtime): MetricFamily[] {
   ]
 }
 
-function plumbingFamilies(streams: readonly StreamView[]): MetricFamily[] {
+function plumbingFamilies(streams: readonly StreamView[], network: PartCounters): MetricFamily[] {
   const counters: Sample[] = []
   const queued: Sample[] = []
   for (const { name: stream, instances } of streams) {
     for (const { label: module, kind, counters: own, read, write } of instances) {
-      for (const [counter, value] of Object.entries(own))
+      // A multiplexor tells the same on each of its streams; it is counted once, as a part of the network.
+      const shown = kind === 'driver' && module in network ? {} : own
+      for (const [counter, value] of Object.entries(shown))
         counters.push({ labels: { stream, module, counter }, value })
       if (kind === 'head') continue
       queued.push({ labels: { stream, module, direction: 'read' }, value: read.bytes })
