@@ -66,7 +66,8 @@ function transmitWithWork(ip: Ip, out: Interface, mp: Mblk, family: number, size
   mp.offload &= OFFLOAD_CSUM_NEEDED | OFFLOAD_GSO
   const gso = mp.offload & OFFLOAD_GSO
   if (gso !== 0) {
-    if (size <= mtu) mp.offload &= ~OFFLOAD_GSO
+    // One segment of TCP is what it would have been without the offload; datagrams are never put together.
+    if (size <= mtu && gso !== OFFLOAD_GSO_UDP) mp.offload &= ~OFFLOAD_GSO
     else if ((out.capabilities & gsoCapability(gso)) !== 0) return sendOut(ip, out, mp)
     else return transmitSegments(ip, out, mp, family, size)
   }
