@@ -162,7 +162,13 @@ export class InetStack {
 
   counters(): StackCounters {
     const of = ({ bottom }: Stream): Readonly<Counters> => bottom.info.counters!(bottom.state)
-    return { ip: of(this.ipControl), udp: of(this.udpControl), icmp: of(this.icmpControl) }
+    const { reassembly } = this.ip
+    return {
+      ip: of(this.ipControl),
+      reassembly: reassembly.counters,
+      udp: of(this.udpControl),
+      icmp: of(this.icmpControl),
+    }
   }
 
   /** Ends it: endpoints hear a hangup; the streams of links stay open, and are the caller's. Calling it twice is harmless. */

@@ -25,7 +25,7 @@ function packet(input: Uint8Array): string {
   const before = shared.counters()
   const sum = shared.outcomes()
   shared.injectBytes(input)
-  assert(shared.outcomes() !== sum, 'the packet ended in no counter')
+  assert(shared.outcomes() > sum, 'the packet ended in no counter')
   assert(shared.errors.length === 0, `a module failed: ${shared.errors[0]?.text}`)
   if (++runs % REST_EVERY === 0) shared.rest()
   const rose: string[] = []
@@ -44,7 +44,7 @@ function flood(input: Uint8Array, _random: Random): string {
   for (let i = 0; i < STRUCTURED_PACKETS; i++) {
     const sum = node.outcomes()
     node.flood(1)
-    assert(node.outcomes() !== sum, `packet ${i} ended in no counter`)
+    assert(node.outcomes() > sum, `packet ${i} ended in no counter`)
   }
   node.rest()
   node.close()

@@ -5,8 +5,7 @@ import { Prng } from '../../src/base/prng.ts'
 import { ManualClock, microseconds } from '../../src/base/time.ts'
 import { makeWire } from '../../src/driver/wire.ts'
 import { parseAddress } from '../../src/inet/address.ts'
-import { plumbIp } from '../../src/inet/ip/plumb.ts'
-import { udpDriver } from '../../src/inet/udp/module.ts'
+import { InetStack } from '../../src/inet/stack.ts'
 import {
   allocUnitdata,
   FAMILY,
@@ -35,13 +34,9 @@ const clock = new ManualClock()
 /** A stack with one link and one endpoint. @param number - 1 or 2, the last part of its addresses */
 function makeStack(link: DriverInfo, number: 1 | 2): { runtime: Runtime; endpoint: Stream } {
   const runtime = new Runtime({ arena, clock, random: new Prng(number) })
-  const { control } = plumbIp(runtime)
-  runtime.registry.register(udpDriver())
-  const udpControl = Stream.open(runtime, 'udp', { name: 'udp-control' })
-  const below = Stream.open(runtime, 'ip', { name: 'ip-udp', options: { protocols: [17] } })
-  udpControl.link(below, { sources: { isLocal: () => true, sourceFor: () => parseAddress('10.0.0.1') } })
+  const stack = new InetStack(runtime)
   const addresses = [`10.0.0.${number}/24`, `fd00::${number}/64`]
-  control.link(Stream.open(runtime, link, { name: 'wire' }), { name: 'wire0', addresses })
+  stack.attachLink(Stream.open(runtime, link, { name: 'wire' }), { name: 'wire0', addresses })
   return { runtime, endpoint: Stream.open(runtime, 'udp', { options: { bind: { port: PORT } } }) }
 }
 
