@@ -7,6 +7,7 @@ import { drop } from '../ip/deliver.ts'
 import { DEST_ID, DEST_INTERFACE, DEST_KIND, DEST_MTU, DEST_SENT, isLinkScoped } from '../ip/destinations.ts'
 import type { Interface } from '../ip/interfaces.ts'
 import type { Ip } from '../ip/ip.ts'
+import { PATH_MTU_MIN4 } from '../ip/path-mtu.ts'
 import { transmit } from '../ip/transmit.ts'
 import { MAPPED_WORD } from '../unitdata.ts'
 import { u16 } from '../wire/fields.ts'
@@ -91,7 +92,7 @@ function answer4(ip: Ip, mp: Mblk, headerBytes: number, size: number): void {
   const mtu = table[at + DEST_MTU]!
   mp.rptr += headerBytes - IPV4_HEADER_SIZE
   const total = size - headerBytes + IPV4_HEADER_SIZE
-  const fits = total <= mtu
+  const fits = total <= mtu && mtu > PATH_MTU_MIN4
   const id = fits ? nextId(table, at) : ip.random.int32() & 0xffff
   const fragment = fits ? IPV4_DF : 0
   emitIpv4(bytes, mp.rptr, service, total, id, fragment, ip.hopLimit, PROTOCOL_ICMP, source, destination)

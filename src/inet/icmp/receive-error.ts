@@ -6,14 +6,14 @@ import { freemsg } from '../../streams/mblk/alloc.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { putnext } from '../../streams/putnext.ts'
 import { canputnext } from '../../streams/queue.ts'
-import { KIND_LOCAL } from '../ip/addresses.ts'
+import { KIND_LOCAL, KIND_LOOPBACK } from '../ip/addresses.ts'
 import type { IpCounter } from '../ip/counters.ts'
 import { drop } from '../ip/deliver.ts'
 import { DEST_KIND, DEST_MTU } from '../ip/destinations.ts'
 import { atFront } from '../ip/input4.ts'
 import type { Interface } from '../ip/interfaces.ts'
 import type { Ip } from '../ip/ip.ts'
-import { plateauBelow } from '../ip/path-mtu.ts'
+import { PATH_MTU_MIN4, plateauBelow } from '../ip/path-mtu.ts'
 import {
   allocUnitdata,
   ERROR_CODE,
@@ -67,8 +67,6 @@ import { ERROR_TOO_BIG, errorOfIcmp4, errorOfIcmp6 } from './errors.ts'
 
 /** Bytes of transport header that every error quotes. */
 const QUOTED_TRANSPORT_BYTES = 8
-/** No path of ours is taken to be smaller: who claims less wants us to send headers only. */
-export const PATH_MTU_MIN4 = 552
 const MTU_MIN4 = 68
 const FRAGMENT_OFFSET_MASK = 0xfff8
 
@@ -116,7 +114,8 @@ export function errorInput(
   if (fault !== null) return drop(ip, front, fault)
   const { destinations } = ip
   const own = destinations.find(quote.local0, quote.local1, quote.local2, quote.local3, 0)
-  if (destinations.table[own + DEST_KIND] !== KIND_LOCAL) return drop(ip, front, 'icmp-quote-not-ours')
+  const kind = destinations.table[own + DEST_KIND]
+  if (kind !== KIND_LOCAL && kind !== KIND_LOOPBACK) return drop(ip, front, 'icmp-quote-not-ours')
   ip.counters['icmp-errors-in']++
   let mtu = 0
   if (error === ERROR_TOO_BIG) {
@@ -212,10 +211,9 @@ function learnMtu(ip: Ip, claimed: number): IpCounter | null {
   const mtu = quote.family === 4 ? Math.max(claimed, PATH_MTU_MIN4) : claimed
   const at = destinations.find(remote0, remote1, remote2, remote3, 0)
   if (mtu >= destinations.table[at + DEST_MTU]!) return null
-  ip.pathMtu.set(remote0, remote1, remote2, remote3, mtu, ip.nowSeconds())
+  const expiresAt = ip.pathMtu.set(remote0, remote1, remote2, remote3, mtu, ip.nowSeconds())
+  destinations.lowerMtu(remote0, remote1, remote2, remote3, mtu, expiresAt)
   ip.counters['path-mtu-updates']++
-  destinations.invalidate()
-  destinations.noteSent(remote0, remote1, remote2, remote3)
   return null
 }
 

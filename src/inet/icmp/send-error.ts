@@ -14,7 +14,7 @@ import {
   KIND_UNICAST,
 } from '../ip/addresses.ts'
 import { DEST_INTERFACE, DEST_KIND, DEST_MTU, DEST_SOURCE } from '../ip/destinations.ts'
-import { HeaderWalk, walkHeaders } from '../ip/extension-headers.ts'
+import { HeaderWalk, skipHeaders } from '../ip/extension-headers.ts'
 import type { Interface } from '../ip/interfaces.ts'
 import type { Ip } from '../ip/ip.ts'
 import { transmit } from '../ip/transmit.ts'
@@ -43,12 +43,10 @@ import {
 import {
   addressSum6,
   emitIpv6,
-  FRAGMENT_HEADER_SIZE,
   IPV6_HEADER_SIZE,
   IPV6_MTU_MIN,
   ipv6DestinationWord,
   ipv6SourceWord,
-  NH_FRAGMENT,
   putIpv6Destination,
   putIpv6Source,
 } from '../wire/ipv6.ts'
@@ -58,7 +56,6 @@ import { ERROR_OPTION, ERROR_PARAMETER, ERROR_TOO_BIG, icmpOfError } from './err
 const ERROR4_BYTES_MAX = 576
 /** RFC 1812 §4.3.2.5: errors travel with precedence "internetwork control". */
 const ERROR4_TYPE_OF_SERVICE = 0xc0
-const FRAGMENT_OFFSET_MASK = 0xfff8
 
 /** Where the error goes and what it says it comes from; one record serves all. */
 class ErrorPath {
@@ -137,17 +134,10 @@ function mayAnswer6(ip: Ip, mp: Mblk, error: number): boolean {
 /** Whether the packet is, or may be, an ICMPv6 error, or is a fragment other than the first. */
 function concernsError6(mp: Mblk): boolean {
   const { bytes, rptr, wptr } = mp
-  // Only where the headers lead matters here, so what the walk complains of does not.
-  walkHeaders(bytes, rptr, wptr, false, false, walk)
-  let { nextHeader, offset } = walk
-  if (nextHeader === NH_FRAGMENT && rptr + offset + FRAGMENT_HEADER_SIZE <= wptr) {
-    const at = rptr + offset
-    if ((((bytes[at + 2]! << 8) | bytes[at + 3]!) & FRAGMENT_OFFSET_MASK) !== 0) return true
-    nextHeader = bytes[at]!
-    offset += FRAGMENT_HEADER_SIZE
-  }
-  if (nextHeader !== PROTOCOL_ICMPV6) return false
-  return rptr + offset >= wptr || isIcmp6Error(icmpType(bytes, rptr + offset))
+  if (!skipHeaders(bytes, rptr, wptr, walk)) return true
+  if (walk.nextHeader !== PROTOCOL_ICMPV6) return false
+  const at = rptr + walk.offset
+  return at >= wptr || isIcmp6Error(icmpType(bytes, at))
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * The route cache: what IP knows of an address, in {@link ENTRY_WORDS} int32 words of a direct-mapped table, for senders
  * and receivers alike. An entry is good while its generation is the table's: whatever changes addresses,
- * routes, interfaces or path MTUs makes all entries void at once.
+ * routes or interfaces makes all entries void at once.
  */
 import type { Random } from '../../base/prng.ts'
 import { type Family, fromWords, isLinkLocalV4, isLinkLocalV6, isMapped } from '../address.ts'
@@ -112,9 +112,16 @@ export class Destinations {
     )
   }
 
-  /** Keeps the mark of {@link wasSentTo} over an {@link invalidate}. */
-  noteSent(w0: number, w1: number, w2: number, w3: number): void {
-    this.table[this.find(w0, w1, w2, w3, 0) + DEST_SENT] = 1
+  /** A path was found to take less: every entry of the address learns it, the others stay good. */
+  lowerMtu(w0: number, w1: number, w2: number, w3: number, mtu: number, expiresAt: number): void {
+    const { table } = this
+    for (let at = 0; at < table.length; at += ENTRY_WORDS) {
+      if (table[at + ADDRESS + 3] !== w3 || table[at + ADDRESS + 2] !== w2) continue
+      if (table[at + ADDRESS + 1] !== w1 || table[at + ADDRESS] !== w0 || table[at + DEST_MTU]! <= mtu)
+        continue
+      table[at + DEST_MTU] = mtu
+      table[at + MTU_EXPIRES] = expiresAt
+    }
   }
 
   private slot(w0: number, w1: number, w2: number, w3: number, scope: number): number {

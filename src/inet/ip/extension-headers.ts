@@ -1,7 +1,15 @@
 /** The IPv6 header chain in front of the transport: RFC 8200 §4, bounded. Read §4.2 for what unknown options do. */
 import type { ReadonlyBytes } from '../../base/checksum.ts'
 import { ERROR_NEXT_HEADER, ERROR_OPTION, ERROR_PARAMETER } from '../icmp/errors.ts'
-import { IPV6_HEADER_SIZE, NH_DESTINATION, NH_HOP_BY_HOP, NH_ROUTING } from '../wire/ipv6.ts'
+import { u16 } from '../wire/fields.ts'
+import {
+  FRAGMENT_HEADER_SIZE,
+  IPV6_HEADER_SIZE,
+  NH_DESTINATION,
+  NH_FRAGMENT,
+  NH_HOP_BY_HOP,
+  NH_ROUTING,
+} from '../wire/ipv6.ts'
 import type { IpCounter } from './counters.ts'
 
 /** Extension headers in one packet; nobody honest has more than four. */
@@ -10,6 +18,7 @@ export const HEADERS_MAX = 8
 export const HEADERS_BYTES_MAX = 512
 
 const NEXT_HEADER = 6
+const FRAGMENT_OFFSET_MASK = 0xfff8
 const HEADER_LENGTH = 1
 const ROUTING_TYPE = 2
 const SEGMENTS_LEFT = 3
@@ -112,4 +121,26 @@ function checkOptions(
     i += 2 + bytes[at + i + 1]!
   }
   return null
+}
+
+/**
+ * Goes over all extension headers without judging them, a first fragment's header included.
+ * @param walk - filled in
+ * @returns whether the end of the headers was found before the bytes ended, and no fragment other than the first
+ */
+export function skipHeaders(bytes: ReadonlyBytes, at: number, end: number, walk: HeaderWalk): boolean {
+  walk.nextHeaderAt = NEXT_HEADER
+  walk.offset = IPV6_HEADER_SIZE
+  for (let count = 0; count <= HEADERS_MAX + 1; count++) {
+    const next = bytes[at + walk.nextHeaderAt]!
+    const start = at + walk.offset
+    walk.nextHeader = next
+    if (next !== NH_HOP_BY_HOP && next !== NH_ROUTING && next !== NH_DESTINATION && next !== NH_FRAGMENT)
+      return true
+    if (start + 8 > end) return false
+    if (next === NH_FRAGMENT && (u16(bytes, start + 2) & FRAGMENT_OFFSET_MASK) !== 0) return false
+    walk.nextHeaderAt = walk.offset
+    walk.offset += next === NH_FRAGMENT ? FRAGMENT_HEADER_SIZE : (bytes[start + HEADER_LENGTH]! + 1) << 3
+  }
+  return false
 }

@@ -59,6 +59,7 @@ import { DEST_ID, DEST_INTERFACE, DEST_KIND, DEST_MTU, DEST_SENT, DEST_SOURCE } 
 import type { Interface } from './interfaces.ts'
 import type { Ip } from './ip.ts'
 import type { OutputRequest } from './output-request.ts'
+import { PATH_MTU_MIN4 } from './path-mtu.ts'
 import { transmit } from './transmit.ts'
 
 /** Bytes of an IPv4 packet, and of an IPv6 payload, at most. */
@@ -225,7 +226,7 @@ function emitHeader4(ip: Ip, packet: UniqueMblk): void {
   const size = IPV4_HEADER_SIZE + request.payloadBytes
   // RFC 1191: what fits the path says so; what has to be cut says that it may be cut again, and nobody can tell its
   // number beforehand (RFC 7739).
-  const fits = request.largestBytes <= request.mtu
+  const fits = request.largestBytes <= request.mtu && request.mtu > PATH_MTU_MIN4
   const fragment = fits ? IPV4_DF : 0
   const id = fits ? request.id : ip.random.int32() & 0xffff
   const { local3, remote3, protocol } = request

@@ -6,6 +6,11 @@ import { formatAddress, fromWords, isMapped } from '../address.ts'
 
 /** Entries that are held; the one that would be forgotten first makes room. */
 export const PATH_MTU_ENTRIES = 256
+/**
+ * No IPv4 path is taken to be smaller: who claims less wants us to send headers only. Packets on a path that is found to be
+ * so small may be cut on the way, in case the claim is true.
+ */
+export const PATH_MTU_MIN4 = 552
 const WAYS = 4
 const SETS = PATH_MTU_ENTRIES / WAYS
 export const PATH_MTU_LIFETIME_S = 600
@@ -54,7 +59,8 @@ export class PathMtuCache {
     return this.entries[index]!.expiresAt
   }
 
-  set(w0: number, w1: number, w2: number, w3: number, mtu: number, nowSeconds: number): void {
+  /** @returns when the entry is forgotten, in seconds */
+  set(w0: number, w1: number, w2: number, w3: number, mtu: number, nowSeconds: number): number {
     const start = this.start(w0, w1, w2, w3)
     let entry = this.entries[start]!
     for (let i = start; i < start + WAYS; i++) {
@@ -71,6 +77,7 @@ export class PathMtuCache {
     entry.w3 = w3
     entry.mtu = mtu
     entry.expiresAt = nowSeconds + PATH_MTU_LIFETIME_S
+    return entry.expiresAt
   }
 
   clear(): void {
