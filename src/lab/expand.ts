@@ -1,4 +1,5 @@
 /** Fills in what a lab file leaves open (addresses, interface names, defaults) and refuses what does not fit together. */
+import { parseImpairOptions } from '../driver/impair-options.ts'
 import {
   DEFAULT_POOLS,
   familyOf,
@@ -270,6 +271,7 @@ function checkImpairments(
 ): void {
   for (const [link, place] of places) {
     if (link.impair === null) continue
+    attempt(() => parseImpairOptions(link.impair), null, ['links', place, 'impair'], complain)
     const kernels = link.ends.filter(
       end => topology.nodes.find(node => node.name === end.node)?.kind === 'linux',
     )

@@ -9,7 +9,7 @@ import { Node } from '../node/node.ts'
 import { Wires } from '../node/wires.ts'
 import { Arena } from '../streams/mblk/arena.ts'
 import { startingWaves } from './dependencies.ts'
-import { inprocConfigOf, type PlannedWire, wireLinkName, wiresOf } from './inproc-wiring.ts'
+import { inprocConfigOf, type PlannedWire, SELF_LINK, wireLinkName, wiresOf } from './inproc-wiring.ts'
 import type { ImpairInput } from './schema.ts'
 import type { LabNode, Topology } from './topology.ts'
 
@@ -21,6 +21,13 @@ export interface InprocOptions {
 }
 
 const IMPAIR = 'impair'
+const JOIN_TIMEOUT_MS = 2_000
+
+/** All interfaces are up but the one of which nobody has the other end. */
+function isJoined(node: Node): boolean {
+  const { interfaces } = node.network.describe() as { interfaces: readonly { name: string; up: boolean }[] }
+  return interfaces.every(one => one.up || one.name === SELF_LINK)
+}
 
 export class InprocLab {
   readonly topology: Topology
@@ -54,6 +61,7 @@ export class InprocLab {
           say(`${node.name}: its commands are not run, there is no namespace for them`)
         await lab.startNode(node)
       }
+      await lab.untilJoined()
       say(`${topology.nodes.length} nodes and ${lab.wires.length} wires in one process`)
       return lab
     } catch (error) {
@@ -69,6 +77,15 @@ export class InprocLab {
     this.running.set(node.name, { node: started, port: null })
     if (path === null) return
     this.running.set(node.name, { node: started, port: await ControlPort.open(started, { path }) })
+  }
+
+  /** A stack hears in a turn of its own that the other end of a wire is there. */
+  private async untilJoined(): Promise<void> {
+    const deadline = performance.now() + JOIN_TIMEOUT_MS
+    while (!this.names.every(name => isJoined(this.node(name)))) {
+      if (performance.now() > deadline) throw new StackError('ERR_TIMED_OUT', 'the wires do not come up')
+      await new Promise(resolve => setImmediate(resolve))
+    }
   }
 
   /** @throws StackError `ERR_NOT_FOUND` */
@@ -108,7 +125,7 @@ export class InprocLab {
     }
     const options = { ...impair, direction: 'out' }
     if (there === undefined) end.stream.push(IMPAIR, options)
-    else there.queue.info.configure?.(there.queue, options)
+    else there.queue.info.configure?.(there.queue, { ...options, reset: true })
   }
 
   /** Cuts a link, or joins it with what it did before. @throws StackError `ERR_NOT_FOUND` */

@@ -143,6 +143,11 @@ describe('lab/lab-file: what is refused, with line and column', () => {
     ['commands of a stack', 'nodes: {a: {exec: [ls]}}', 'exec is for nodes of kind linux'],
     ['the name of the fabric', 'nodes: {fabric: }', "the lab's own namespace"],
     [
+      'impairments that are none',
+      'nodes: {a: , b: }\nlinks: [{endpoints: [a, b], impair: {delay: soon}}]',
+      'links[0].impair: impair: delay: "soon" is not a time such as 10ms',
+    ],
+    [
       'an impaired link between kernel hosts',
       'nodes: {a: {kind: linux}, b: {kind: linux}}\nlinks: [{endpoints: [a, b], impair: {loss: 1%}}]',
       'a--b joins the kernel hosts a and b',

@@ -1,5 +1,6 @@
 /** Impairments changed while a lab runs, through the control ports of its nodes. */
 import { StackError } from '../base/errors.ts'
+import { parseImpairOptions } from '../driver/impair-options.ts'
 import { ControlClient } from '../node/control-client.ts'
 import { IMPAIR_FAULT, type ImpairModule, impairModules } from './impairments.ts'
 import type { JournalSummary } from './journal.ts'
@@ -26,6 +27,7 @@ export function asImpairedNow(topology: Topology, summary: JournalSummary): Topo
  * @throws StackError `ERR_BAD_CONFIG` for options that are wrong, `ERR_NOT_SUPPORTED` for a link without a stack at its ends
  */
 export async function impairLink(lab: RunningLab, name: string, impair: ImpairInput): Promise<void> {
+  parseImpairOptions(impair)
   const link = lab.link(name)
   const hosts = link.ends.filter(end => lab.node(end.node).kind === 'linux')
   if (hosts.length > 1) {
@@ -77,7 +79,12 @@ async function changeNode(
     .slice(-before.length || Number.POSITIVE_INFINITY)
   if (sameShape(before, after) && ours.length === after.length) {
     for (const [i, { options }] of after.entries())
-      await client.change({ op: 'configure', stream: NODE_LINK, module: ours[i]!.label, options })
+      await client.change({
+        op: 'configure',
+        stream: NODE_LINK,
+        module: ours[i]!.label,
+        options: { ...options, reset: true },
+      })
     return
   }
   for (const { label } of ours) await client.change({ op: 'remove', stream: NODE_LINK, module: label })

@@ -28,17 +28,23 @@ const mtu = v.pipe(
   v.description('Bytes of the largest IP packet'),
 )
 
-/** Written `10ms`, `0.5%`, `20mbit`; what each means is checked by the module `impair` itself. */
+const setting = v.optional(v.union([v.string(), v.number()]))
+
+/** Written `10ms`, `0.5%`, `20mbit`; what each may be is known to the module `impair`, which reads it. */
 export const impairSchema = v.pipe(
   v.strictObject({
-    delay: v.optional(v.union([v.string(), v.number()])),
-    jitter: v.optional(v.union([v.string(), v.number()])),
-    loss: v.optional(v.union([v.string(), v.number()])),
-    duplicate: v.optional(v.union([v.string(), v.number()])),
-    reorder: v.optional(v.union([v.string(), v.number()])),
-    corrupt: v.optional(v.union([v.string(), v.number()])),
-    rate: v.optional(v.union([v.string(), v.number()])),
-    limit: v.optional(v.union([v.string(), v.number()])),
+    delay: setting,
+    jitter: setting,
+    jitterReorder: v.optional(v.boolean()),
+    loss: setting,
+    duplicate: setting,
+    reorder: setting,
+    gap: setting,
+    corrupt: setting,
+    rate: setting,
+    burst: setting,
+    limit: setting,
+    limitBytes: setting,
     partition: v.optional(v.boolean()),
   }),
   v.description(
