@@ -1,5 +1,7 @@
 /** Every module and driver, under the same rules. A new one is a line in one of the two lists. */
 import { describe, it } from 'vitest'
+import { milliseconds } from '../src/base/time.ts'
+import { impairModule } from '../src/driver/impair.ts'
 import { discardDriver, nullModule } from '../src/driver/null.ts'
 import { makeWire } from '../src/driver/wire.ts'
 import { freemsg } from '../src/streams/index.ts'
@@ -26,7 +28,39 @@ interface DriverEntry {
   readonly options?: DriverComplianceOptions
 }
 
-const MODULES: readonly ModuleEntry[] = [{ what: 'null', info: nullModule }]
+const BAD_IMPAIRMENTS = [{ dely: '1ms' }, { delay: '10' }, { loss: '101%' }, { out: { rate: 'fast' } }, 7, []]
+const IMPAIRED_BADLY = {
+  loss: '10%',
+  duplicate: '10%',
+  reorder: '20%',
+  corrupt: '5%',
+  jitter: '3ms',
+  rate: '50mbit',
+}
+
+const MODULES: readonly ModuleEntry[] = [
+  { what: 'null', info: nullModule },
+  { what: 'impair, harmless', info: impairModule, options: { bad: BAD_IMPAIRMENTS } },
+  {
+    what: 'impair, delay and rate',
+    info: impairModule,
+    options: {
+      open: { delay: '5ms', rate: '100mbit', limit: 100_000 },
+      patience: milliseconds(1_000),
+      bad: BAD_IMPAIRMENTS,
+    },
+  },
+  {
+    what: 'impair, everything',
+    info: impairModule,
+    options: { open: IMPAIRED_BADLY, patience: milliseconds(100), transparent: false },
+  },
+  {
+    what: 'impair, partition',
+    info: impairModule,
+    options: { open: { partition: true }, transparent: false },
+  },
+]
 
 const DRIVERS: readonly DriverEntry[] = [
   { what: 'discard', make: () => ({ info: discardDriver }) },

@@ -1,3 +1,5 @@
 export * from './driver-control.ts'
+export * from './impair.ts'
+export * from './impair-options.ts'
 export * from './null.ts'
 export * from './wire.ts'
