@@ -127,11 +127,14 @@ function makeLower(ip: Ip): LowerInfo<Interface> {
     write: { put: putnext, service: () => enableUppers(ip) },
     link: (_upper: AnyQueue, q: Queue<Interface>, options?: unknown) => attachInterface(ip, q.other, options),
     unlink: q => detachInterface(ip, q.state),
-    changed: q => {
-      const query = makeLinkQuery(ip.arena)
-      if (query !== null) putnext(q.other, query)
-    },
+    changed: q => askLink(ip, q),
   }
+}
+
+/** The driver's answer, if the link still has one, says whether it is up. */
+function askLink(ip: Ip, q: AnyQueue): void {
+  const query = makeLinkQuery(ip.arena)
+  if (query !== null) putnext(q.other, query)
 }
 
 /** A link has room again: whoever waits above may go on. */
@@ -147,8 +150,7 @@ function lowerReadPut(ip: Ip, q: Queue<Interface>, mp: Mblk): void {
       learnLink(ip, q.state, mp)
       return freemsg(mp)
     case M_ERROR:
-      linkChanged(ip, q.state, `failed: ${readError(mp).message}`)
-      enableUppers(ip)
+      linkFailed(ip, q, readError(mp))
       return freemsg(mp)
     case M_HANGUP:
       linkChanged(ip, q.state, 'is gone')
@@ -159,6 +161,13 @@ function lowerReadPut(ip: Ip, q: Queue<Interface>, mp: Mblk): void {
     default:
       return freemsg(mp)
   }
+}
+
+function linkFailed(ip: Ip, q: Queue<Interface>, error: StackError): void {
+  linkChanged(ip, q.state, `failed: ${error.message}`)
+  enableUppers(ip)
+  // A module that failed was taken off; the link below it may be as good as before.
+  if (error.code === 'ERR_MODULE_FAULT') askLink(ip, q)
 }
 
 function learnLink(ip: Ip, from: Interface, mp: Mblk): void {
