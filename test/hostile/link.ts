@@ -8,6 +8,7 @@ import { readMessage } from '../../src/streams/mblk/pullup.ts'
 import { M_DATA } from '../../src/streams/mblk/types.ts'
 import type { AnyQueue, DriverInfo } from '../../src/streams/module.ts'
 import { putnext } from '../../src/streams/putnext.ts'
+import { getq, putq, qenable } from '../../src/streams/queue.ts'
 import type { HostilePackets } from './generator.ts'
 
 const LEARN_EVERY = 512
@@ -20,6 +21,8 @@ export interface HostileLink {
   inject(packets: HostilePackets, random: { below(bound: number): number }): boolean
   /** Injects a packet as it is. */
   injectBytes(bytes: Uint8Array): boolean
+  /** While it is blocked, what the node sends waits on the link's queue, until that is full. */
+  setBlocked(blocked: boolean): void
   /** Frees what a capture would hold. */
   release(): void
   readonly sent: { packets: number; bytes: number; tooLong: number }
@@ -49,9 +52,15 @@ export function makeHostileLink(mtu = 1_500): HostileLink {
     held = null
   }
 
+  let blocked = false
+
   return {
     sent,
     release,
+    setBlocked(next) {
+      blocked = next
+      if (!blocked) qenable(read!.other)
+    },
     driver: {
       name: 'hostile',
       driver: true,
@@ -65,13 +74,18 @@ export function makeHostileLink(mtu = 1_500): HostileLink {
       read: { put: putnext },
       write: {
         put: (q, mp) => {
-          if (mp.type === M_DATA) take(mp)
+          if (mp.type === M_DATA && (blocked || q.first !== null)) putq(q, mp)
+          else if (mp.type === M_DATA) take(mp)
           else
             driverControl(q, mp, {
               mtu,
               capabilities: LINK_CSUM | LINK_TSO4 | LINK_TSO6 | LINK_USO,
               up: true,
             })
+        },
+        service: q => {
+          if (blocked) return
+          for (let mp = getq(q); mp !== null; mp = getq(q)) take(mp)
         },
       },
     },

@@ -15,6 +15,10 @@ import { CONNECTED_PORT, DISCARD_PORT, ECHO_PORT } from './templates.ts'
 
 /** Between packets; a flood of a million a second. */
 const STEP_US = 1
+/** One packet in so many begins or ends a time in which the link takes nothing, programs read nothing, or blocks are short. */
+const HARDSHIP_EVERY = 1_024
+/** Blocks of each size that are left while they are short. */
+const BLOCKS_LEFT = 3
 /** Now and then time jumps, so that timers run out. */
 const JUMP_EVERY = 65_536
 const EVENTS_MAX = 100
@@ -39,6 +43,10 @@ export class HostileNode {
   discarded = 0
   told = 0
   noBlocks = 0
+  /** Programs do not read. */
+  private deaf = false
+  private readonly readers: (() => void)[] = []
+  private readonly hoard: Mblk[] = []
   private readonly clock = new ManualClock()
   private readonly random: Random
   private readonly counterSets: Readonly<Record<string, Readonly<Record<string, number>>>>
@@ -88,6 +96,7 @@ export class HostileNode {
       if (!this.link.inject(this.packets, this.random)) this.noBlocks++
       this.injected++
       this.pass()
+      if (this.random.below(HARDSHIP_EVERY) === 0) this.changeHardship(this.random.below(6))
     }
     this.settle()
   }
@@ -121,6 +130,7 @@ export class HostileNode {
 
   /** Lets all timers run out. @throws AssertionError if a block stayed anywhere */
   rest(): void {
+    for (const end of [0, 2, 4]) this.changeHardship(end)
     for (let i = 0; i < 4; i++) {
       this.clock.advance(seconds(60))
       this.settle()
@@ -146,6 +156,30 @@ export class HostileNode {
     this.arena.assertWhole()
   }
 
+  /** Ends (even numbers) or begins (odd) one kind of hardship. */
+  private changeHardship(which: number): void {
+    if (which < 2) this.link.setBlocked(which === 1)
+    else if (which < 4) this.deaf = which === 3
+    else {
+      for (const mp of this.hoard.splice(0)) freemsg(mp)
+      if (which === 5) this.hoardBlocks()
+    }
+    if (which === 2) for (const read of this.readers) read()
+  }
+
+  /** Takes nearly all blocks out of circulation; a larger size does not help out either. */
+  private hoardBlocks(): void {
+    for (const { blockBytes } of this.arena.classes)
+      for (let mp = this.arena.take(blockBytes); mp !== null; mp = this.arena.take(blockBytes))
+        this.hoard.push(mp)
+    for (const { blockBytes } of this.arena.classes) {
+      for (let left = BLOCKS_LEFT; left > 0; left--) {
+        const at = this.hoard.findIndex(mp => mp.dblk.sizeClass!.blockBytes === blockBytes)
+        if (at >= 0) freemsg(this.hoard.splice(at, 1)[0]!)
+      }
+    }
+  }
+
   private pass(): void {
     this.clock.advance(microseconds(STEP_US))
     if (this.random.below(JUMP_EVERY) === 0) this.clock.advance(seconds(this.random.below(40)))
@@ -163,9 +197,12 @@ export class HostileNode {
   ): void {
     const options = { bind: { port }, ...(peer === undefined ? {} : { connect: peer }) }
     const stream = Stream.open(this.runtime, 'udp', { name: `udp-${port}`, options })
-    stream.onReadable = () => {
+    const read = (): void => {
+      if (this.deaf) return
       for (let mp = stream.getmsg(); mp !== null; mp = stream.getmsg()) handle(stream, mp)
     }
+    stream.onReadable = read
+    this.readers.push(read)
     // What a program throws is no fault of the stream's, but a fault of ours.
     stream.onUncaught = error => {
       throw error
