@@ -208,6 +208,18 @@ describe('node/control', () => {
     expect((await raw('GET', '/metrics')).headers['content-type']).toContain('version=0.0.4')
   })
 
+  it('impairs a link, otherwise, and mends it', async () => {
+    const labels = (): string[] => node.links.get('w0')!.stream.modules
+    await client.impair('w0', { loss: '1%' })
+    expect(labels()).toEqual(['impair'])
+    const { stream } = await client.impair('w0', { loss: '2%', delay: '5ms' })
+    expect(JSON.stringify(stream.instances[1]!.settings)).toContain('5ms')
+    await expect(client.impair('w0', { los: '1%' })).rejects.toMatchObject({ code: 'ERR_BAD_CONFIG' })
+    expect(labels()).toEqual(['impair'])
+    await client.impair('w0', null)
+    expect(labels()).toEqual([])
+  })
+
   it('asks for the end of the node when it is told to', async () => {
     expect(await client.shutdown()).toEqual({ ending: true })
     await new Promise(resolve => setTimeout(resolve, 20))
