@@ -160,7 +160,7 @@ function impairLink(node: Node, { link, impair }: FaultRequest): unknown {
   const stream = findStream(runtime, link)
   const there = stream.modules.includes(IMPAIR)
   if (impair === null && there) removeModule(runtime, link, IMPAIR)
-  else if (impair !== null && there) configureModule(runtime, link, IMPAIR, impair)
+  else if (impair !== null && there) configureModule(runtime, link, IMPAIR, { ...impair, reset: true })
   else if (impair !== null) pushModule(runtime, link, IMPAIR, impair)
   node.events.add('info', 'link.impaired', `${link}: ${impair === null ? 'mended' : JSON.stringify(impair)}`)
   return { stream: describeStream(stream) }
