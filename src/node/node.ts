@@ -5,10 +5,8 @@
 import { readFileSync } from 'node:fs'
 import { StackError } from '../base/errors.ts'
 import { Prng } from '../base/prng.ts'
-import { impairModule } from '../driver/impair.ts'
 import type { Shim } from '../host/shim.ts'
 import { Arena, type ArenaState } from '../streams/mblk/arena.ts'
-import type { AnyModule } from '../streams/module.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import { registerBuiltinModules } from './builtin-modules.ts'
 import type { LinkConfig, NodeConfig, RouteConfig } from './config.ts'
@@ -67,9 +65,6 @@ export const VERSION = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version
 
-/** What may be pushed on any node's streams without being loaded. */
-const BUILT_IN_MODULES: readonly AnyModule[] = [impairModule]
-
 export class Node {
   readonly config: NodeConfig
   readonly loop: NodeLoop
@@ -90,7 +85,6 @@ export class Node {
     this.events = options.events ?? new EventLog()
     this.loop = new NodeLoop(loopOptions(config, options, this.events))
     registerBuiltinModules(this.loop.runtime.registry)
-    for (const info of BUILT_IN_MODULES) this.loop.runtime.registry.register(info)
     this.network = (options.network ?? inetNetwork)(this.loop.runtime, config)
   }
 
