@@ -81,8 +81,8 @@ export class DgramSender {
     port: number | undefined,
   ): Mblk | string {
     const remote = found === null ? null : parseAddress(found)
-    if (found !== null && (remote === null || (remote.family === 6 && this.family === 4))) return 'EINVAL'
-    const max = this.family === 4 || remote?.family === 4 ? UDP_PAYLOAD_MAX_V4 : UDP_PAYLOAD_MAX_V6
+    if (found !== null && remote?.family !== this.family) return 'EINVAL'
+    const max = this.family === 4 ? UDP_PAYLOAD_MAX_V4 : UDP_PAYLOAD_MAX_V6
     if (size > max) return 'EMSGSIZE'
     const { arena } = this.stream.runtime
     const mp = allocUnitdata(arena, UNITDATA_REQ)

@@ -55,8 +55,9 @@ export abstract class DgramSettings extends EventEmitter<SocketEvents> {
   /** @param ttl - 1 to 255 */
   setTTL(ttl: number): number {
     checkNumber('ttl', ttl)
-    this.mustHaveDescriptor('setTTL')
+    this.mustRun()
     if (!(ttl >= 1 && ttl <= 255)) throw systemError('EINVAL', 'setTTL')
+    this.mustHaveDescriptor('setTTL')
     this.set({ ttl: Math.trunc(ttl) })
     return ttl
   }

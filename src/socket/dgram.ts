@@ -3,6 +3,8 @@
  * What differs is in `docs/divergence.md`. Data is copied once at this edge, both ways, because a program may keep what
  * it is given; {@link UdpEndpoint} is the way without copies.
  */
+import { isIP } from 'node:net'
+import { StackError } from '../base/errors.ts'
 import { Stream } from '../streams/stream.ts'
 import {
   type BindOptions,
@@ -109,11 +111,18 @@ export class DatagramSocket extends DgramSettings {
       if (error !== null) return this.bindFailed(error)
       const failed = (cause: unknown): void =>
         this.bindFailed(systemError(errnoNameOf(cause), 'bind', found, port, cause))
-      this.stream.ioctl('udp.bind', { address: found, port }).then(names => {
+      this.ask('udp.bind', found, port).then(names => {
         if (!this.closed) this.listening(names)
       }, failed)
     })
     return this
+  }
+
+  /** IPv6 sockets know IPv4 by its v4-mapped text only, as the kernel's. */
+  private async ask(command: string, address: string, port: number): Promise<unknown> {
+    if (isIP(address) !== this.family)
+      throw new StackError('ERR_BAD_ADDRESS', `${address} is no address for ${this.type}`)
+    return await this.stream.ioctl(command, { address, port })
   }
 
   private onceListening(callback: () => void): void {
@@ -195,7 +204,7 @@ export class DatagramSocket extends DgramSettings {
   ): void {
     if (this.closed) return
     if (error !== null) return this.connectFailed(error, callback)
-    this.stream.ioctl('udp.connect', { address: found, port }).then(
+    this.ask('udp.connect', found, port).then(
       names => {
         this.connected = 'yes'
         this.local = infoOf(names, 'local')

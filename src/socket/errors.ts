@@ -83,7 +83,7 @@ function received(value: unknown): string {
 
 /** @param expected - how the sentence goes on after "must be" */
 export function argumentTypeError(name: string, expected: string, value: unknown): CodedError {
-  const kind = name.includes(' ') ? name : name.includes('.') ? `"${name}" property` : `"${name}" argument`
+  const kind = `"${name}" ${name.includes('.') ? 'property' : 'argument'}`
   return coded(TypeError, 'ERR_INVALID_ARG_TYPE', `The ${kind} must be ${expected}. ${received(value)}`)
 }
 
