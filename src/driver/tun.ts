@@ -69,10 +69,10 @@ export class Tun {
   capabilities: number
   gone = false
   waitingToWrite = false
-  /** How long the next exchange may wait for a packet when there is nothing to do; set by the loop. */
-  waitUs = 0
   /** Packets moved by the last exchange: whether it is worth another look. */
   lastMoved = 0
+  /** Packets read by the last exchange. */
+  lastRead = 0
 
   constructor(q: Queue<Tun>, host: TunHost, options: TunOpenOptions) {
     this.host = host
@@ -197,15 +197,17 @@ function service(q: Queue<Tun>): void {
   }
   const { batch, counters } = tun
   gather(q, tun)
-  const rxMax = batch.fill()
-  if (rxMax === 0) waitForBuffers(q, tun)
-  const waitUs = batch.txCount === 0 ? tun.waitUs : 0
-  tun.waitUs = 0
-  const got = tun.host.shim.exchange(tun.port, batch.txCount, rxMax, waitUs)
+  const room = batch.fill()
+  if (room === 0) waitForBuffers(q, tun)
+  // After a lone packet the next one is likely to be alone too: a look whether there are more can wait for the
+  // exchange that sends the answer.
+  const rxMax = batch.txCount === 0 && tun.lastRead <= 1 ? Math.min(room, 1) : room
+  const got = tun.host.shim.exchange(tun.port, batch.txCount, rxMax, 0)
   counters.exchanges++
   if (got < 0) return tun.fail(q, -got)
   const written = settleWrites(q, tun)
   deliver(q, tun, got)
+  tun.lastRead = got
   tun.lastMoved = written + got
   const ended = batch.rxErrno
   if (ended !== 0 && ended !== EAGAIN && ended !== EINTR) return readFailed(q, tun, ended)

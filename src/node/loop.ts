@@ -1,10 +1,11 @@
 /**
  * What drives a stack on a host: the event loop calls it when a device is readable, when a program sent something,
- * or when a deadline is due. While packets come in quick succession it waits for the next one inside the exchange
- * with the kernel, for some microseconds, which is faster than a turn of the event loop; it goes back to the event
- * loop all the same, every few milliseconds.
+ * or when a deadline is due. While packets come in quick succession it looks for the next one for some microseconds
+ * before it goes back to sleep: a sleeper's wake-up across cores costs more than the packet. Looks that are in vain make
+ * it stop looking for a while, and the event loop gets its turn every few milliseconds all the same.
  */
 import { randomFillSync } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import type { Random } from '../base/prng.ts'
 import { type Clock, type Instant, instant } from '../base/time.ts'
 import { shimMemory } from '../driver/shim-memory.ts'
@@ -21,12 +22,17 @@ export interface NodeLoopOptions {
   readonly arena?: Arena
   readonly random?: Random
   readonly onEvent?: (event: StackEvent) => void
-  /** How long to wait for the next packet while traffic flows; 0 never waits. */
-  readonly lingerUs?: number
+  /** How long to look for the next packet before sleeping, while that pays; 0 never looks. 0 by default on one core. */
+  readonly spinUs?: number
 }
 
-/** Waits for a packet, in microseconds, after the last one: several times the kernel's wake-up. */
-const LINGER_US = 60
+/** Several round trips to a peer on another core; see the ping-pong in docs/benchmarks.md. */
+const SPIN_US = 40
+/** A look that finds a packet earns one unit, up to the maximum; one in vain costs several. Below zero, no looking. */
+const CREDIT_MAX = 32
+const CREDIT_LOSS = 4
+/** Readiness events after which looking is tried again. */
+const REST_EVENTS = 256
 /** Time after which the event loop gets its turn in any case. */
 const HOLD_US = 2_000
 /** Node's timers count milliseconds. */
@@ -58,7 +64,9 @@ export class NodeLoop {
   readonly runtime: Runtime
   readonly shim: Shim | null
   private readonly arenaId: number
-  private readonly lingerUs: number
+  private readonly spinUs: number
+  private credit = CREDIT_MAX
+  private rest = 0
   private readonly clock: Clock
   private scheduled: NodeJS.Immediate | null = null
   private alarm: NodeJS.Timeout | null = null
@@ -72,7 +80,7 @@ export class NodeLoop {
     const arena = options.arena ?? new Arena()
     const shim = options.shim === undefined ? tryShim() : options.shim
     this.shim = shim
-    this.lingerUs = options.lingerUs ?? LINGER_US
+    this.spinUs = options.spinUs ?? (availableParallelism() > 1 ? SPIN_US : 0)
     this.clock =
       shim === null ? { now: () => instant(performance.now() * 1_000) } : { now: () => instant(shim.now()) }
     this.runtime = new Runtime({
@@ -134,39 +142,52 @@ export class NodeLoop {
     if (this.running || this.closed) return
     this.running = true
     try {
-      let more = this.runtime.turn()
-      const only = this.tuns.size === 1 ? this.onlyTun() : null
-      if (more || (only !== null && only.state.lastMoved > 0 && this.lingerUs > 0)) {
-        const end = this.clock.now() + HOLD_US
-        do {
-          if (!more && only !== null && !this.linger(only)) break
-          more = this.runtime.turn()
-        } while ((more || only !== null) && this.clock.now() < end)
-        if (more) this.again()
-      }
+      const end = this.clock.now() + HOLD_US
+      const tun = this.onlyTun()
+      let more: boolean
+      do more = this.runtime.turn()
+      while ((more || this.spin(tun)) && this.clock.now() < end)
+      if (more) this.again()
     } finally {
       this.running = false
     }
     this.setAlarm()
   }
 
+  /** The device to look at; with several, looking at one would keep the others waiting. */
   private onlyTun(): Queue<Tun> | null {
-    for (const q of this.tuns) return q
+    if (this.tuns.size === 1) for (const q of this.tuns) return q
     return null
   }
 
-  /** Waits for a packet inside the next exchange. @returns false when the last wait was in vain */
-  private linger(q: Queue<Tun>): boolean {
+  /** Looks for a packet for a short while. @returns whether one came */
+  private spin(q: Queue<Tun> | null): boolean {
+    if (q === null || q.state.lastMoved === 0 || q.state.gone || q.state.waitingToWrite || !this.maySpin())
+      return false
+    const { scheduler, timers } = this.runtime
     const tun = q.state
-    if (tun.gone || tun.waitingToWrite || this.lingerUs === 0) return false
-    if (tun.lastMoved === 0) return false
-    const due = this.runtime.timers.pollAt()
-    const waitUs = due === null ? this.lingerUs : Math.min(this.lingerUs, Math.floor(due - this.clock.now()))
-    if (waitUs <= 0) return true
-    tun.waitUs = waitUs
+    let end = this.clock.now() + this.spinUs
+    const due = timers.pollAt()
+    if (due !== null && due < end) end = due
     tun.lastMoved = 0
-    qenable(WR(q))
-    return true
+    do {
+      qenable(WR(q))
+      scheduler.run()
+      if (tun.lastMoved > 0) {
+        if (this.credit < CREDIT_MAX) this.credit++
+        return true
+      }
+    } while (this.clock.now() < end && !tun.gone)
+    this.credit -= CREDIT_LOSS
+    if (this.credit < 0) this.rest = REST_EVENTS
+    return false
+  }
+
+  private maySpin(): boolean {
+    if (this.spinUs === 0) return false
+    if (this.rest === 0) return true
+    if (--this.rest === 0) this.credit = CREDIT_LOSS
+    return false
   }
 
   private again(): void {
