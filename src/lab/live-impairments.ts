@@ -87,7 +87,9 @@ async function changeNode(
       })
     return
   }
-  for (const { label } of ours) await client.change({ op: 'remove', stream: NODE_LINK, module: label })
+  // From below, since labels are numbers: impair#2 is called impair when the first is gone.
+  for (const { label } of [...ours].reverse())
+    await client.change({ op: 'remove', stream: NODE_LINK, module: label })
   const above = modules.filter(one => !ours.includes(one)).at(-1)?.label ?? 'head'
   for (const { options } of [...after].reverse())
     await client.change({ op: 'insert', stream: NODE_LINK, module: IMPAIR, below: above, options })
