@@ -255,7 +255,8 @@ export abstract class Plumbing {
     this.links.set(id, { lower, queue: q })
     info.changed?.(q)
     // Messages that waited at the head belong to the multiplexor now.
-    for (let mp = getq(q); mp !== null; mp = getq(q)) put(q, mp)
+    // The multiplexor may queue them again, so only as many as there are now.
+    for (let left = q.zero.messages; left > 0 && q.first !== null; left--) put(q, getq(q)!)
     return id
   }
 

@@ -9,6 +9,8 @@ export class Timer {
   at = 0 as Instant
   /** Position in the heap, -1 while not armed. */
   index = -1
+  /** Counts armings: of two that are due at once, the one armed first is called first. */
+  sequence = 0
   readonly callback: (now: Instant) => void
 
   constructor(callback: (now: Instant) => void) {
@@ -23,6 +25,7 @@ export class Timer {
 export class Timers {
   private readonly heap: Timer[] = []
   private size = 0
+  private armed = 0
   /** Called when the earliest deadline moved forward, so that the host can shorten its wait. */
   private readonly wake: () => void
 
@@ -39,6 +42,7 @@ export class Timers {
   arm(timer: Timer, at: Instant): void {
     const earlier = timer.index >= 0 && at < timer.at
     timer.at = at
+    timer.sequence = this.armed = (this.armed + 1) | 0
     if (timer.index < 0) {
       timer.index = this.size
       this.heap[this.size++] = timer
@@ -67,9 +71,10 @@ export class Timers {
 
   /** Calls every timer that is due at `now`, earliest first; one that re-arms for `now` waits for the next call. */
   expire(now: Instant): void {
-    for (let left = this.size; left > 0 && this.size > 0; left--) {
+    const before = this.armed
+    while (this.size > 0) {
       const timer = this.heap[0]!
-      if (timer.at > now) return
+      if (timer.at > now || ((timer.sequence - before) | 0) > 0) return
       this.cancel(timer)
       timer.callback(now)
     }
@@ -78,7 +83,7 @@ export class Timers {
   private up(timer: Timer): void {
     while (timer.index > 0) {
       const parent = this.heap[(timer.index - 1) >> 1]!
-      if (parent.at <= timer.at) return
+      if (isEarlier(parent, timer)) return
       this.swap(parent, timer)
     }
   }
@@ -89,8 +94,8 @@ export class Timers {
       if (left >= this.size) return
       const right = left + 1
       let least = this.heap[left]!
-      if (right < this.size && this.heap[right]!.at < least.at) least = this.heap[right]!
-      if (least.at >= timer.at) return
+      if (right < this.size && isEarlier(this.heap[right]!, least)) least = this.heap[right]!
+      if (isEarlier(timer, least)) return
       this.swap(timer, least)
     }
   }
@@ -102,6 +107,10 @@ export class Timers {
     this.heap[upper.index] = upper
     this.heap[index] = lower
   }
+}
+
+function isEarlier(a: Timer, b: Timer): boolean {
+  return a.at < b.at || (a.at === b.at && ((a.sequence - b.sequence) | 0) < 0)
 }
 
 /** Stands in the unused part of the heap, so that the array keeps one kind of element. */
