@@ -1,0 +1,106 @@
+// The least that a userspace endpoint on a TUN device can do: read a packet, swap addresses and ports, write it. It is
+// no stack (it checks nothing and knows no other protocol) but the ceiling that a stack is measured against.
+//
+//   tun-echo NAME [--seconds S]
+//
+// Opens the device in the current network namespace with a virtio header and all offloads that the kernel grants, says
+// {"ready":true,...}, and blocks in read(2). The caller sets addresses and brings the interface up. Sums need no work:
+// they do not change when both ends of a pseudo-header and both ports are swapped, whether they are complete or not.
+#include "peer.h"
+
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+#define VNET_HEADER_BYTES 10
+#define PACKET_BYTES_MAX 65535
+#define UDP_HEADER_BYTES 8
+#define IPV6_HEADER_BYTES 40
+#define IPV4_FRAGMENT_BITS 0x3fff
+
+static int open_device(const char *name, unsigned *offloads) {
+  struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
+  if (strlen(name) >= IFNAMSIZ) {
+    fprintf(stderr, "an interface name has 1 to %d bytes\n", IFNAMSIZ - 1);
+    exit(2);
+  }
+  memcpy(request.ifr_name, name, strlen(name));
+  int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC), header_bytes = VNET_HEADER_BYTES;
+  if (fd < 0) fail("open /dev/net/tun");
+  if (ioctl(fd, TUNSETIFF, &request)) fail("TUNSETIFF");
+  if (ioctl(fd, TUNSETVNETHDRSZ, &header_bytes)) fail("TUNSETVNETHDRSZ");
+  *offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6;
+  if (ioctl(fd, TUNSETOFFLOAD, *offloads) == 0) return fd;
+  *offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+  if (ioctl(fd, TUNSETOFFLOAD, *offloads)) fail("TUNSETOFFLOAD");
+  return fd;
+}
+
+static void swap(uint8_t *a, uint8_t *b, size_t bytes) {
+  uint8_t kept[16];
+  memcpy(kept, a, bytes);
+  memcpy(a, b, bytes);
+  memcpy(b, kept, bytes);
+}
+
+// Turns a UDP packet round. Returns false for everything else.
+static bool turn_round(uint8_t *packet, size_t bytes) {
+  size_t header;
+  if (bytes >= 28 && packet[0] >> 4 == 4) {
+    header = (size_t)(packet[0] & 15) * 4;
+    unsigned fragment = ((unsigned)packet[6] << 8 | packet[7]) & IPV4_FRAGMENT_BITS;
+    if (packet[9] != IPPROTO_UDP || fragment != 0 || header < 20 || bytes < header + UDP_HEADER_BYTES) return false;
+    swap(packet + 12, packet + 16, 4);
+  } else if (bytes >= IPV6_HEADER_BYTES + UDP_HEADER_BYTES && packet[0] >> 4 == 6 && packet[6] == IPPROTO_UDP) {
+    header = IPV6_HEADER_BYTES;
+    if (packet[24] == 0xff) return false;
+    swap(packet + 8, packet + 24, 16);
+  } else {
+    return false;
+  }
+  swap(packet + header, packet + header + 2, 2);
+  return true;
+}
+
+int main(int argc, char **argv) {
+  static const struct option names[] = {{"seconds", required_argument, NULL, 's'}, {NULL, 0, NULL, 0}};
+  double seconds = 3600;
+  for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+    if (name == 's') seconds = number_argument("--seconds", optarg, 0.01, 86400);
+    else argc = 0;
+  }
+  if (argc - optind != 1) {
+    fprintf(stderr, "usage: tun-echo NAME [--seconds S]\n");
+    return 2;
+  }
+  bound_life(seconds);
+  unsigned offloads;
+  int fd = open_device(argv[optind], &offloads);
+  printf("{\"ready\":true,\"offloads\":%u}\n", offloads);
+  fflush(stdout);
+  static uint8_t buffer[VNET_HEADER_BYTES + PACKET_BYTES_MAX];
+  uint64_t echoed = 0, other = 0, refused = 0;
+  while (!stopped) {
+    ssize_t got = read(fd, buffer, sizeof buffer);
+    if (got < 0) {
+      if (errno == EBADFD) fail("the device is gone");
+      // The interface is not up yet.
+      if (errno != EINTR) usleep(1000);
+      continue;
+    }
+    if (got <= VNET_HEADER_BYTES || !turn_round(buffer + VNET_HEADER_BYTES, (size_t)got - VNET_HEADER_BYTES)) other++;
+    else if (write(fd, buffer, (size_t)got) == got) echoed++;
+    else refused++;
+  }
+  printf("{\"mode\":\"tun-echo\",\"echoed\":%llu,\"other\":%llu,\"refused\":%llu,\"cpuSeconds\":%.3f}\n", (unsigned long long)echoed,
+         (unsigned long long)other, (unsigned long long)refused, cpu_seconds());
+  return 0;
+}
