@@ -290,7 +290,7 @@ describe('inet/udp/input', () => {
     const control = errorIndication(t, 0, PEER, 1, HERE, 2)
     control.type = M_CTL
     t.ip.up(control)
-    expect(t.counters['indication-malformed']).toBe(1)
+    expect(t.counters['indication-malformed']).toBe(2)
     t.finish()
   })
 })
