@@ -21,26 +21,17 @@ import {
   setIcmpChecksum,
   setIcmpType,
 } from '../wire/icmp.ts'
-import {
-  emitIpv4,
-  IPV4_DF,
-  IPV4_HEADER_SIZE,
-  ipv4Destination,
-  ipv4Source,
-  ipv4TypeOfService,
-} from '../wire/ipv4.ts'
+import { emitIpv4, IPV4_DF, IPV4_HEADER_SIZE, ipv4TypeOfService } from '../wire/ipv4.ts'
 import {
   emitIpv6,
   IPV6_HEADER_SIZE,
-  ipv6DestinationWord,
-  ipv6SourceWord,
   ipv6TrafficClass,
   putIpv6Destination,
   putIpv6Source,
 } from '../wire/ipv6.ts'
 
 /**
- * Sends a request back as its answer.
+ * Sends a request back as its answer; the addresses are those of `ip.packet`.
  * @param mp - consumed: an echo request to one of our addresses, checksum right; IP header first, contiguous with the ICMP
  * header. Options and extension headers are not answered in kind.
  */
@@ -82,8 +73,8 @@ function pathTo(ip: Ip, w0: number, w1: number, w2: number, w3: number, scope: n
 
 function answer4(ip: Ip, mp: Mblk, headerBytes: number, size: number): void {
   const { bytes } = mp.dblk
-  const source = ipv4Destination(bytes, mp.rptr)
-  const destination = ipv4Source(bytes, mp.rptr)
+  const source = ip.packet.destination3
+  const destination = ip.packet.source3
   const service = ipv4TypeOfService(bytes, mp.rptr)
   const at = pathTo(ip, 0, 0, MAPPED_WORD, destination, 0)
   if (at < 0) return drop(ip, mp, 'icmp-unanswerable')
@@ -111,17 +102,11 @@ function answer6(ip: Ip, from: Interface, mp: Mblk, headerBytes: number, size: n
   const { bytes } = mp.dblk
   const { rptr } = mp
   const trafficClass = ipv6TrafficClass(bytes, rptr)
-  const s0 = ipv6DestinationWord(bytes, rptr, 0)
-  const s1 = ipv6DestinationWord(bytes, rptr, 1)
-  const s2 = ipv6DestinationWord(bytes, rptr, 2)
-  const s3 = ipv6DestinationWord(bytes, rptr, 3)
-  const d0 = ipv6SourceWord(bytes, rptr, 0)
-  const d1 = ipv6SourceWord(bytes, rptr, 1)
-  const d2 = ipv6SourceWord(bytes, rptr, 2)
-  const d3 = ipv6SourceWord(bytes, rptr, 3)
+  const { source0, source1, source2, source3 } = ip.packet
+  const { destination0, destination1, destination2, destination3 } = ip.packet
   // A link-local peer is on the link that it was heard on.
-  const scope = !from.loopback && isLinkScoped(d0, d1, d2, d3) ? from.index : 0
-  const at = pathTo(ip, d0, d1, d2, d3, scope)
+  const scope = !from.loopback && isLinkScoped(source0, source1, source2, source3) ? from.index : 0
+  const at = pathTo(ip, source0, source1, source2, source3, scope)
   if (at < 0) return drop(ip, mp, 'icmp-unanswerable')
   const { table } = ip.destinations
   const out = ip.interfaces[table[at + DEST_INTERFACE]!]!
@@ -130,8 +115,8 @@ function answer6(ip: Ip, from: Interface, mp: Mblk, headerBytes: number, size: n
   mp.rptr += headerBytes - IPV6_HEADER_SIZE
   const length = size - headerBytes
   emitIpv6(bytes, mp.rptr, trafficClass, length, PROTOCOL_ICMPV6, ip.hopLimit)
-  putIpv6Source(bytes, mp.rptr, s0, s1, s2, s3)
-  putIpv6Destination(bytes, mp.rptr, d0, d1, d2, d3)
+  putIpv6Source(bytes, mp.rptr, destination0, destination1, destination2, destination3)
+  putIpv6Destination(bytes, mp.rptr, source0, source1, source2, source3)
   ip.counters['echo-replies-out']++
   transmit(ip, out, mp, 6, IPV6_HEADER_SIZE + length, mtu)
 }

@@ -233,12 +233,7 @@ describe('ip/control', () => {
         .join(':')
 
     it('rules 1, 2, 5, 6, 8', () => {
-      const other = fixture.addLink('tun1', [
-        '192.0.2.1/24',
-        'fe80::1/64',
-        '2001:db8::1/64',
-        '2002:c000:201::1/64',
-      ])
+      fixture.addLink('tun1', ['192.0.2.1/24', 'fe80::1/64', '2001:db8::1/64', '2002:c000:201::1/64'])
       addRoute(fixture.ip, { prefix: 'default', interface: 'tun1' })
       expect(source('10.0.0.2')).toBe(words('10.0.0.2'))
       expect(source('203.0.113.9')).toBe(words('192.0.2.1'))

@@ -1,6 +1,6 @@
 /** From a checked packet to the stream that takes its protocol: the control block in front, the IP header behind us. */
 import { allocb, freemsg } from '../../streams/mblk/alloc.ts'
-import { type Mblk, OFFLOAD_CSUM_NEEDED, OFFLOAD_CSUM_VALID } from '../../streams/mblk/mblk.ts'
+import { type Mblk, OFFLOAD_CSUM_NEEDED } from '../../streams/mblk/mblk.ts'
 import { M_PROTO } from '../../streams/mblk/types.ts'
 import type { AnyQueue } from '../../streams/module.ts'
 import { putnext } from '../../streams/putnext.ts'
@@ -16,7 +16,6 @@ import {
   KIND,
   LOCAL,
   LOCAL_PORT,
-  MAPPED_WORD,
   PROTOCOL,
   REMOTE,
   REMOTE_PORT,
@@ -27,11 +26,12 @@ import {
   UNITDATA_BYTES,
   UNITDATA_IND,
 } from '../unitdata.ts'
-import { ipv4Destination, ipv4Source, ipv4TimeToLive, ipv4TypeOfService } from '../wire/ipv4.ts'
-import { ipv6DestinationWord, ipv6HopLimit, ipv6SourceWord, ipv6TrafficClass } from '../wire/ipv6.ts'
+import { ipv4TimeToLive, ipv4TypeOfService } from '../wire/ipv4.ts'
+import { ipv6HopLimit, ipv6TrafficClass } from '../wire/ipv6.ts'
 import type { IpCounter } from './counters.ts'
 import type { Interface } from './interfaces.ts'
 import type { Ip } from './ip.ts'
+import type { PacketAddresses } from './packet-addresses.ts'
 
 /** Counts why a packet goes no further, and frees it. @param mp - consumed */
 export function drop(ip: Ip, mp: Mblk, reason: IpCounter): void {
@@ -40,7 +40,7 @@ export function drop(ip: Ip, mp: Mblk, reason: IpCounter): void {
 }
 
 /**
- * Hands a packet up as an UNITDATA_IND.
+ * Hands a packet up as an UNITDATA_IND; its addresses are those of `ip.packet`.
  * @param upper - read queue of the stream that takes it
  * @param mp - consumed; IP header first, all headers contiguous, offload fields checked
  * @param headerBytes - from the IP header to the transport's
@@ -67,8 +67,10 @@ export function indicate(
   words[at + PROTOCOL] = protocol
   words[at + REMOTE_PORT] = 0
   words[at + LOCAL_PORT] = 0
-  if (family === 4) fillAddresses4(words, at, mp)
-  else fillAddresses6(words, at, mp)
+  fillAddresses(words, at, ip.packet)
+  const { bytes, rptr } = mp
+  words[at + HOP_LIMIT] = family === 4 ? ipv4TimeToLive(bytes, rptr) : ipv6HopLimit(bytes, rptr)
+  words[at + TRAFFIC_CLASS] = family === 4 ? ipv4TypeOfService(bytes, rptr) : ipv6TrafficClass(bytes, rptr)
   words[at + INTERFACE] = from.index
   words[at + SEGMENT_BYTES] = mp.gsoSize
   words[at + FLAGS] = notUnicast ? UD_NOT_UNICAST : 0
@@ -87,31 +89,13 @@ export function indicate(
   putnext(upper, control)
 }
 
-function fillAddresses4(words: Int32Array, at: number, mp: Mblk): void {
-  const { bytes, rptr } = mp
-  words[at + REMOTE] = 0
-  words[at + REMOTE + 1] = 0
-  words[at + REMOTE + 2] = MAPPED_WORD
-  words[at + REMOTE + 3] = ipv4Source(bytes, rptr)
-  words[at + LOCAL] = 0
-  words[at + LOCAL + 1] = 0
-  words[at + LOCAL + 2] = MAPPED_WORD
-  words[at + LOCAL + 3] = ipv4Destination(bytes, rptr)
-  words[at + HOP_LIMIT] = ipv4TimeToLive(bytes, rptr)
-  words[at + TRAFFIC_CLASS] = ipv4TypeOfService(bytes, rptr)
-}
-
-function fillAddresses6(words: Int32Array, at: number, mp: Mblk): void {
-  const { bytes, rptr } = mp
-  for (let i = 0; i < 4; i++) {
-    words[at + REMOTE + i] = ipv6SourceWord(bytes, rptr, i)
-    words[at + LOCAL + i] = ipv6DestinationWord(bytes, rptr, i)
-  }
-  words[at + HOP_LIMIT] = ipv6HopLimit(bytes, rptr)
-  words[at + TRAFFIC_CLASS] = ipv6TrafficClass(bytes, rptr)
-}
-
-/** Whether the device vouches for the transport's checksum, or there is none yet to verify. */
-export function needsNoVerifying(mp: Mblk): boolean {
-  return (mp.offload & (OFFLOAD_CSUM_NEEDED | OFFLOAD_CSUM_VALID)) !== 0
+function fillAddresses(words: Int32Array, at: number, packet: PacketAddresses): void {
+  words[at + REMOTE] = packet.source0
+  words[at + REMOTE + 1] = packet.source1
+  words[at + REMOTE + 2] = packet.source2
+  words[at + REMOTE + 3] = packet.source3
+  words[at + LOCAL] = packet.destination0
+  words[at + LOCAL + 1] = packet.destination1
+  words[at + LOCAL + 2] = packet.destination2
+  words[at + LOCAL + 3] = packet.destination3
 }

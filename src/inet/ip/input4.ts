@@ -54,8 +54,11 @@ export function input4(ip: Ip, from: Interface, mp: Mblk): void {
     adjmsg(mp, total - size)
   }
   const { destinations } = ip
-  const kind = destinations.table[destinations.find4(ipv4Destination(bytes, rptr)) + DEST_KIND]!
-  const sourceKind = destinations.table[destinations.find4(ipv4Source(bytes, rptr)) + DEST_KIND]!
+  const source = ipv4Source(bytes, rptr)
+  const destination = ipv4Destination(bytes, rptr)
+  ip.packet.set4(source, destination)
+  const kind = destinations.table[destinations.find4(destination) + DEST_KIND]!
+  const sourceKind = destinations.table[destinations.find4(source) + DEST_KIND]!
   if (sourceKind !== KIND_UNICAST && sourceKind !== KIND_UNREACHABLE && !isOwnTraffic(from, sourceKind))
     return drop(ip, mp, 'martian-source')
   if (headerBytes > IPV4_HEADER_SIZE) {

@@ -36,6 +36,7 @@ import { forward } from './forward.ts'
 import { atFront, isOwnTraffic, TRANSPORT_BYTES } from './input4.ts'
 import type { Interface } from './interfaces.ts'
 import type { Ip } from './ip.ts'
+import type { PacketAddresses } from './packet-addresses.ts'
 
 /** @param mp - consumed: a packet that begins with version 6 */
 export function input6(ip: Ip, from: Interface, mp: Mblk): void {
@@ -54,8 +55,9 @@ export function input6(ip: Ip, from: Interface, mp: Mblk): void {
     ip.counters['padding-trimmed']++
     adjmsg(mp, total - size)
   }
-  const kind = destinationKind(ip, mp)
-  const sourceKind = findSource(ip, mp)
+  const packet = readAddresses(ip, mp)
+  const kind = kindOf(ip, packet.destination0, packet.destination1, packet.destination2, packet.destination3)
+  const sourceKind = kindOf(ip, packet.source0, packet.source1, packet.source2, packet.source3)
   if (sourceKind !== KIND_UNICAST && sourceKind !== KIND_UNREACHABLE && !isOwnTraffic(from, sourceKind))
     return drop(ip, mp, 'martian-source')
   switch (kind) {
@@ -75,26 +77,18 @@ export function input6(ip: Ip, from: Interface, mp: Mblk): void {
   }
 }
 
-function destinationKind(ip: Ip, mp: Mblk): number {
+function readAddresses(ip: Ip, mp: Mblk): PacketAddresses {
   const { bytes, rptr } = mp
-  return kindOf(
-    ip,
-    ipv6DestinationWord(bytes, rptr, 0),
-    ipv6DestinationWord(bytes, rptr, 1),
-    ipv6DestinationWord(bytes, rptr, 2),
-    ipv6DestinationWord(bytes, rptr, 3),
-  )
-}
-
-function findSource(ip: Ip, mp: Mblk): number {
-  const { bytes, rptr } = mp
-  return kindOf(
-    ip,
-    ipv6SourceWord(bytes, rptr, 0),
-    ipv6SourceWord(bytes, rptr, 1),
-    ipv6SourceWord(bytes, rptr, 2),
-    ipv6SourceWord(bytes, rptr, 3),
-  )
+  const { packet } = ip
+  packet.source0 = ipv6SourceWord(bytes, rptr, 0)
+  packet.source1 = ipv6SourceWord(bytes, rptr, 1)
+  packet.source2 = ipv6SourceWord(bytes, rptr, 2)
+  packet.source3 = ipv6SourceWord(bytes, rptr, 3)
+  packet.destination0 = ipv6DestinationWord(bytes, rptr, 0)
+  packet.destination1 = ipv6DestinationWord(bytes, rptr, 1)
+  packet.destination2 = ipv6DestinationWord(bytes, rptr, 2)
+  packet.destination3 = ipv6DestinationWord(bytes, rptr, 3)
+  return packet
 }
 
 /** An IPv4-mapped address on the wire would be taken for the IPv4 address by whoever compares words. */

@@ -18,6 +18,7 @@ import { Destinations, type RoutingTables } from './destinations.ts'
 import { HeaderWalk } from './extension-headers.ts'
 import type { Interface } from './interfaces.ts'
 import { OutputRequest } from './output-request.ts'
+import { PacketAddresses } from './packet-addresses.ts'
 import { PathMtuCache } from './path-mtu.ts'
 import { Reassembly, type ReassemblyLimits } from './reassembly.ts'
 import { RouteTable } from './routes.ts'
@@ -57,6 +58,7 @@ export class Ip implements RoutingTables {
   /** Scratch records of the data path; nothing in them outlives a call. */
   readonly walk = new HeaderWalk()
   readonly request = new OutputRequest()
+  readonly packet = new PacketAddresses()
   /** Where {@link emitPiece} sends fragments and segments. */
   pieceOut: Interface | null = null
   readonly emitPiece: (mp: Mblk, size?: number) => void

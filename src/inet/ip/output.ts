@@ -44,7 +44,7 @@ import {
 import { putU16 } from '../wire/fields.ts'
 import { PROTOCOL_ICMP } from '../wire/icmp.ts'
 import { addressSum4, emitIpv4, IPV4_DF, IPV4_HEADER_SIZE } from '../wire/ipv4.ts'
-import { addressSum6, emitIpv6, IPV6_HEADER_SIZE, putIpv6Destination, putIpv6Source } from '../wire/ipv6.ts'
+import { emitIpv6, IPV6_HEADER_SIZE, putIpv6Destination, putIpv6Source } from '../wire/ipv6.ts'
 import {
   KIND_BROADCAST,
   KIND_INVALID,
@@ -244,8 +244,25 @@ function emitHeader6(request: OutputRequest, packet: UniqueMblk): void {
   putIpv6Source(bytes, at, request.local0, request.local1, request.local2, request.local3)
   putIpv6Destination(bytes, at, request.remote0, request.remote1, request.remote2, request.remote3)
   if ((packet.offload & OFFLOAD_CSUM_NEEDED) !== 0)
-    putPseudoSum(packet, addressSum6(bytes, at) + protocol + payloadBytes)
+    putPseudoSum(packet, addressSum(request) + protocol + payloadBytes)
 }
+
+/** What both addresses add to a checksum; below 2^20. */
+function addressSum(request: OutputRequest): number {
+  const { local0, local1, local2, local3, remote0, remote1, remote2, remote3 } = request
+  return (
+    halves(local0) +
+    halves(local1) +
+    halves(local2) +
+    halves(local3) +
+    halves(remote0) +
+    halves(remote1) +
+    halves(remote2) +
+    halves(remote3)
+  )
+}
+
+const halves = (word: number): number => (word >>> 16) + (word & 0xffff)
 
 /** The checksum field gets the pseudo-header's sum; whoever finishes the checksum sums over it. */
 function putPseudoSum(packet: UniqueMblk, sum: number): void {
