@@ -140,6 +140,21 @@ describe('socket/endpoint', () => {
     await host.finish()
   })
 
+  it('without a block left it throws, and gives memory back', async () => {
+    const host = makeTestHost({ sizeBytes: 1024 * 1024 })
+    const { arena } = host.runtime
+    const endpoint = UdpEndpoint.open(host.runtime)
+    const held: Mblk[] = []
+    for (let mp = arena.take(1); mp !== null; mp = arena.take(1)) held.push(mp)
+    let released = 0
+    const noBuffers = expect.objectContaining({ code: 'ERR_NO_BUFFERS' })
+    expect(() => endpoint.sendOwned(new Uint8Array(1), LOCALHOST, () => released++)).toThrow(noBuffers)
+    expect(() => endpoint.sendTo(held.pop()!, LOCALHOST)).toThrow(noBuffers)
+    for (const mp of held) freemsg(mp)
+    expect(released).toBe(1)
+    await host.finish()
+  })
+
   it('closed, it takes nothing: memory comes back at once', async () => {
     const host = makeTestHost()
     const endpoint = UdpEndpoint.open(host.runtime, { bind: { port: PORT } })

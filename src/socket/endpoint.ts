@@ -209,13 +209,17 @@ export class UdpEndpoint {
    * Sends data.
    * @param data - consumed if the answer is true; null for an empty datagram
    * @param to - null for the peer of a connected endpoint
-   * @returns false if there is no room, or no block left; `data` is still the caller's then
+   * @returns false if there is no room; `data` is still the caller's then: wait for {@link onWritable}
+   * @throws StackError if the stream is down, `ERR_NO_BUFFERS` if no block is left; `data` is freed then
    */
   sendTo(data: Mblk | null, to: Destination | null, options?: SendOptions): boolean {
     const { stream } = this
     if (!stream.isClosed && !canputnext(stream.top.other)) return false
     const mp = allocUnitdata(stream.runtime.arena, UNITDATA_REQ)
-    if (mp === null) return false
+    if (mp === null) {
+      if (data !== null) freemsg(data)
+      throw noBlock()
+    }
     const { words } = mp.dblk.arena
     const at = mp.rptr >> 2
     if (to !== null) {
@@ -234,8 +238,8 @@ export class UdpEndpoint {
    * Sends the caller's memory as it lies, without a copy.
    * @param bytes - not to be changed until `onReleased` was called
    * @param onReleased - called once, when the stack is done with it; not if the answer is false. It must not throw
-   * @returns false if there is no room, or no block left
-   * @throws StackError if the stream is down; `onReleased` was called then
+   * @returns false if there is no room
+   * @throws StackError as {@link sendTo}; `onReleased` was called then
    */
   sendOwned(
     bytes: Uint8Array,
@@ -245,16 +249,12 @@ export class UdpEndpoint {
   ): boolean {
     const { stream } = this
     if (!stream.isClosed && !canputnext(stream.top.other)) return false
-    let sent = false
-    const data = esballoc(stream.runtime.arena, bytes, released => {
-      if (sent) onReleased(released)
-    })
-    if (data === null) return false
-    sent = true
-    if (this.sendTo(data, to, options)) return true
-    sent = false
-    freemsg(data)
-    return false
+    const data = esballoc(stream.runtime.arena, bytes, onReleased)
+    if (data === null) {
+      onReleased(bytes)
+      throw noBlock()
+    }
+    return this.sendTo(data, to, options)
   }
 
   /** Frees what waits. Closing twice is harmless. */
@@ -266,4 +266,8 @@ export class UdpEndpoint {
   [Symbol.dispose](): void {
     this.close()
   }
+}
+
+function noBlock(): StackError {
+  return new StackError('ERR_NO_BUFFERS', 'no block of memory is left for a datagram')
 }

@@ -36,7 +36,7 @@ import {
 import type { UdpCounter } from './counters.ts'
 import { deliver, deliverCopy } from './deliver.ts'
 import type { Udp } from './state.ts'
-import { isSuperDatagram, splitSuper } from './super-datagram.ts'
+import { deliverSuper, isSuperDatagram } from './super-datagram.ts'
 
 /** The first code of those that only this stack itself gives (`icmp/errors.ts`). */
 const FIRST_OWN_ERROR = 32
@@ -73,9 +73,7 @@ export function datagramIn(udp: Udp, mp: Mblk): void {
   const segmentBytes = stripHeader(mp, length - UDP_HEADER_BYTES)
   if (segmentBytes === 0) return deliver(udp, e, mp)
   udp.counters['super-datagrams-in']++
-  if (!e.superDatagrams) return splitSuper(udp, e, mp, segmentBytes)
-  e.counters['in-super-datagrams']++
-  deliver(udp, e, mp)
+  deliverSuper(udp, e, mp, segmentBytes)
 }
 
 /** IP makes the header contiguous; a module between may have undone that. */

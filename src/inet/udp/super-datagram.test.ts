@@ -73,6 +73,25 @@ describe('inet/udp/super-datagram', () => {
     }
   })
 
+  it('one of more parts than may be sent at once comes in two, which both can', () => {
+    const t = makeUdpTest()
+    const s = t.open({ bind: { port: 7 }, superDatagrams: true })
+    const data = pattern(127 * 100 + 50)
+    t.receive({ port: 7, data, mark: asSuper(100) })
+    const sizes: number[][] = []
+    for (let mp = s.getmsg(); mp !== null; mp = s.getmsg()) {
+      sizes.push([flat(mp.cont!).length, field(mp, SEGMENT_BYTES)])
+      turnRound(mp)
+      s.putmsg(mp)
+    }
+    expect(sizes).toEqual([
+      [6_400, 100],
+      [6_350, 100],
+    ])
+    expect(t.ip.sent.map(mp => flat(mp.cont!).length)).toEqual([6_408, 6_358])
+    t.finish()
+  })
+
   it('one that fits its segment size is an ordinary datagram', () => {
     const t = makeUdpTest()
     const s = t.open({ bind: { port: 7 } })

@@ -29,30 +29,41 @@ export function isSuperDatagram(data: Mblk, payload: number): boolean {
 }
 
 /**
- * Delivers the datagrams of a super-datagram one by one, as views of its blocks.
+ * Delivers a super-datagram to an endpoint: one datagram after the other, as views of its blocks; or whole where the
+ * endpoint takes that, in parts that it can send as they are.
  * @param mp - consumed: control block and data, without the UDP header
- * @param size - payload bytes of each
+ * @param segmentBytes - payload bytes of each datagram
  */
-export function splitSuper(udp: Udp, e: Endpoint, mp: Mblk, size: number): void {
-  udp.counters['super-datagrams-split']++
-  const { words } = mp.dblk.arena
-  words[(mp.rptr >> 2) + SEGMENT_BYTES] = 0
+export function deliverSuper(udp: Udp, e: Endpoint, mp: Mblk, segmentBytes: number): void {
   let left = messageBytes(mp.cont!)
-  for (; left > size; left -= size) {
+  let partBytes = segmentBytes
+  if (e.superDatagrams) {
+    partBytes *= SEGMENTS_OUT_MAX
+    e.counters['in-super-datagrams']++
+  } else {
+    udp.counters['super-datagrams-split']++
+  }
+  for (; left > partBytes; left -= partBytes) {
     const part = copyUnitdata(mp)
     const data = part === null ? null : dupmsg(mp.cont!)
     if (part === null || data === null) {
       // Datagrams may be lost; the arena must not be.
       udp.counters['no-buffers']++
       if (part !== null) freemsg(part)
-      break
+      freemsg(mp)
+      return
     }
-    adjmsg(data, size - left)
+    adjmsg(data, partBytes - left)
     part.cont = data
-    adjmsg(mp.cont!, size)
+    adjmsg(mp.cont!, partBytes)
     mp.cont = dropEmptyHead(mp.cont!)
+    setSegmentBytes(part, segmentBytes, partBytes)
     deliver(udp, e, part)
   }
-  if (left > size) freemsg(mp)
-  else deliver(udp, e, mp)
+  setSegmentBytes(mp, segmentBytes, left)
+  deliver(udp, e, mp)
+}
+
+function setSegmentBytes(mp: Mblk, segmentBytes: number, size: number): void {
+  mp.dblk.arena.words[(mp.rptr >> 2) + SEGMENT_BYTES] = size > segmentBytes ? segmentBytes : 0
 }
