@@ -143,6 +143,13 @@ describe('lab/lab-file: what is refused, with line and column', () => {
     ['commands of a stack', 'nodes: {a: {exec: [ls]}}', 'exec is for nodes of kind linux'],
     ['the name of the fabric', 'nodes: {fabric: }', "the lab's own namespace"],
     [
+      'services that nobody offers',
+      'nodes:\n  a: {services: [ecko]}',
+      ':4:17: nodes.a.services: ecko: unknown key "ecko"; did you mean "echo"?',
+    ],
+    ['ports that are none', 'nodes: {a: {services: {echo: {port: 70000}}}}', 'nodes.a.services: echo'],
+    ['modules that are several', 'nodes: {a: {modules: [{x: 1, y: 2}]}}', 'nodes.a.modules: [0]'],
+    [
       'impairments that are none',
       'nodes: {a: , b: }\nlinks: [{endpoints: [a, b], impair: {delay: soon}}]',
       'links[0].impair: impair: delay: "soon" is not a time such as 10ms',

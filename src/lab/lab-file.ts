@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { StackError } from '../base/errors.ts'
 import { ConfigError, ConfigFile } from '../node/yaml-reader.ts'
 import { expandLab } from './expand.ts'
+import { checkNode } from './node-check.ts'
 import { labSchema } from './schema.ts'
 import type { LabMode, Topology } from './topology.ts'
 
@@ -22,8 +23,13 @@ export function parseLab(name: string, text: string, options: LabFileOptions = {
   const input = file.check(labSchema)
   const mode = labMode(options.mode ?? input.mode)
   const { topology, complaints } = expandLab(input, mode)
-  if (complaints.length > 0) {
-    const problems = complaints.map(({ path, message }) => file.problem(path, message))
+  // Only a lab that fits together makes node files to be checked.
+  const all =
+    complaints.length > 0
+      ? complaints
+      : topology.nodes.filter(node => node.kind === 'stack').flatMap(node => checkNode(topology, node))
+  if (all.length > 0) {
+    const problems = all.map(({ path, message }) => file.problem(path, message))
     throw new ConfigError(name, problems)
   }
   return options.seed === undefined ? topology : { ...topology, seed: options.seed }
