@@ -50,6 +50,7 @@ export const STAGES = [
     counts: true,
     slow: true,
   },
+  { name: 'demo', title: 'the main job, as the README shows it', command: ['scripts/demo'], slow: true },
   {
     name: 'fuzz',
     title: 'fuzz, 30 s for each parser',

@@ -10,6 +10,7 @@ import { MARK_VARIABLE } from '../../src/lab/marks.ts'
 
 export interface HostState {
   readonly namespaces: readonly string[]
+  /** Links of the lab in the namespace that the test runs in: there should never be any. */
   readonly links: readonly string[]
   /** Processes that bear the mark of any lab. */
   readonly processes: readonly string[]
@@ -33,6 +34,7 @@ export function hostState(shim: Shim, lab: string, state: string): HostState {
     namespaces: listNamespaces().filter(name => name.startsWith(`${lab}-`)),
     links: control
       .list()
+      .filter(link => link.alias.startsWith(`putnext:${lab}:`))
       .map(link => link.name)
       .sort(),
     processes: processes.filter(pid => markOf(pid)?.startsWith(`${MARK_VARIABLE}=putnext:${lab}:`)),
