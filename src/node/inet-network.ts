@@ -17,6 +17,7 @@ import type {
   NetworkFactory,
 } from './network.ts'
 import type { PartCounters } from './node-metrics.ts'
+import { SmallServices } from './small-services.ts'
 
 /** Share of the memory for fragments that is left when the oldest datagrams had to go, and that one sender may have. */
 const REASSEMBLY_SHARE = 0.75
@@ -27,6 +28,7 @@ class InetNetwork implements Network {
   readonly stack: InetStack
   private readonly runtime: Runtime
   private echo: EchoClient | null = null
+  private services: SmallServices | null = null
   private readonly endpoints = new Set<DatagramEndpoint>()
 
   constructor(runtime: Runtime, config: NodeConfig) {
@@ -60,7 +62,8 @@ class InetNetwork implements Network {
 
   counters(): PartCounters {
     const { reassembly } = this.stack.describe() as { reassembly: Record<string, number> }
-    return { ...this.stack.counters(), reassembly }
+    const services = this.services?.counters
+    return { ...this.stack.counters(), reassembly, ...(services === undefined ? {} : { services }) }
   }
 
   ping(request: EchoRequest): Promise<EchoResult> {
@@ -75,11 +78,12 @@ class InetNetwork implements Network {
   }
 
   startServices(services: NodeConfig['services']): void {
-    void services
+    this.services = new SmallServices(this.runtime, services)
   }
 
   close(): void {
     this.echo?.close()
+    this.services?.close()
     for (const endpoint of this.endpoints) endpoint.close()
     this.stack.close()
   }
