@@ -81,14 +81,4 @@ describe.skipIf(!compiled)(`cli/module${why}`, () => {
     writeFileSync(join(directory, 'broken.mjs'), 'export const = {')
     expect(putnext('module', 'check', 'broken.mjs').stderr).toContain('does not load')
   })
-
-  it('the process: exit code, SIGINT, a pipe that closes', () => {
-    expect(putnext('nothing').code).toBe(2)
-    expect(putnext('--version').stdout).toMatch(/^\d+\.\d+\.\d+/)
-    const head = spawnSync('sh', ['-c', `"${process.execPath}" "${MAIN}" --help | head -n 1`], {
-      encoding: 'utf8',
-    })
-    expect(head.stdout).toContain('putnext')
-    expect(head.stderr).toBe('')
-  })
 })

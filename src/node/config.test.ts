@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { toJsonSchema } from '@valibot/to-json-schema'
 import { describe, expect, it } from 'vitest'
 import { StackError } from '../base/errors.ts'
@@ -159,6 +160,12 @@ describe('node/config', () => {
       expect.objectContaining({ code: 'ERR_NOT_FOUND' }),
     )
     expect(() => readNodeConfig('/')).toThrow(expect.objectContaining({ code: 'ERR_NOT_FOUND' }))
+  })
+
+  it('the example of the manual is a configuration without a mistake', () => {
+    const manual = readFileSync(new URL('../../docs/reference/node-config.md', import.meta.url), 'utf8')
+    const example = /^```yaml\n([\s\S]*?)^```/m.exec(manual)?.[1] ?? ''
+    expect(parseNodeConfig(example, 'node-config.md').links).toHaveLength(1)
   })
 
   it('the committed JSON Schema is the one of the code (npx vitest run src/node -u writes it anew)', async () => {
