@@ -57,7 +57,7 @@ export function icmpInput(
   const type = icmpType(mp.bytes, mp.rptr + headerBytes)
   const isRequest = type === (family === 4 ? ICMP4_ECHO_REQUEST : ICMP6_ECHO_REQUEST)
   if (isRequest) {
-    // RFC 1122 §3.2.2.6 allows silence to broadcasts; to IPv6 groups we keep it too, see docs/divergence.md.
+    // RFC 1122 §3.2.2.6 allows silence to broadcasts; to IPv6 groups we keep it too, see docs/supported.md.
     if (notUnicast) return drop(ip, mp, 'icmp-echo-not-unicast')
     return answerEcho(ip, from, mp, family, headerBytes, size)
   }

@@ -4,7 +4,7 @@
  * routes or interfaces makes all entries void at once.
  */
 import type { Random } from '../../base/prng.ts'
-import { type Family, fromWords, isLinkLocalV4, isLinkLocalV6, isMapped } from '../address.ts'
+import { type Family, isLinkLocalV4, isLinkLocalV6, isMapped } from '../address.ts'
 import { MAPPED_WORD } from '../unitdata.ts'
 import {
   type AddressTable,
@@ -19,7 +19,7 @@ import type { PathMtuCache } from './path-mtu.ts'
 import type { RouteTable } from './routes.ts'
 import { selectSource } from './source-selection.ts'
 
-const ENTRIES = 1_024
+const ENTRIES = 4_096
 const ENTRY_SHIFT = 4
 export const ENTRY_WORDS = 1 << ENTRY_SHIFT
 const ADDRESS = 0
@@ -58,6 +58,8 @@ export class Destinations {
   private generation = 1
   private readonly tables: RoutingTables
   private readonly seed: number
+  /** The address that is being looked up. */
+  private readonly wanted: [number, number, number, number] = [0, 0, 0, 0]
   /** Lookups that the cache could not answer. */
   misses = 0
 
@@ -142,30 +144,34 @@ export class Destinations {
     table[at + MTU_EXPIRES] = 0
     table.fill(0, at + DEST_SOURCE, at + DEST_ID)
     table[at + DEST_ID] = tables.random.int32() & 0xffff
+    const { wanted } = this
+    wanted[0] = w0
+    wanted[1] = w1
+    wanted[2] = w2
+    wanted[3] = w3
+    const family: Family = isMapped(w0, w1, w2) ? 4 : 6
     const kind = tables.addresses.kindOf(w0, w1, w2, w3)
-    const out = this.way(kind, w0, w1, w2, w3, scope)
+    const out = this.way(kind, family, scope)
     table[at + DEST_KIND] = kind === KIND_UNICAST && out === null ? KIND_UNREACHABLE : kind
     table[at + DEST_INTERFACE] = out === null ? 0 : out.index
     table[at + DEST_MTU] = out === null ? 0 : out.mtu
-    if (out !== null) this.fillPath(at, out, w0, w1, w2, w3)
+    if (out !== null) this.fillPath(at, family, out)
     return at
   }
 
-  /** The interface that leads to an address, or null. */
-  private way(kind: number, w0: number, w1: number, w2: number, w3: number, scope: number): Interface | null {
-    const { tables } = this
+  /** The interface that leads to the address wanted, or null. */
+  private way(kind: number, family: Family, scope: number): Interface | null {
+    const { tables, wanted } = this
     const only = scope === 0 ? null : (tables.interfaces[scope] ?? null)
     if (scope !== 0 && only === null) return null
     switch (kind) {
       case KIND_LOCAL:
       case KIND_LOOPBACK:
         return tables.loopback
-      case KIND_UNICAST: {
-        const family: Family = isMapped(w0, w1, w2) ? 4 : 6
-        return tables.routes.find(family, [w0, w1, w2, w3], only)?.interface ?? null
-      }
+      case KIND_UNICAST:
+        return tables.routes.find(family, wanted, only)?.interface ?? null
       case KIND_BROADCAST: {
-        const out = only ?? tables.addresses.subnetOf(w3)?.interface ?? this.onlyInterface()
+        const out = only ?? tables.addresses.subnetOf(wanted[3])?.interface ?? this.onlyInterface()
         return out?.up === true ? out : null
       }
       default:
@@ -184,17 +190,16 @@ export class Destinations {
     return found
   }
 
-  private fillPath(at: number, out: Interface, w0: number, w1: number, w2: number, w3: number): void {
-    const { table, tables } = this
-    const now = tables.nowSeconds()
-    const known = tables.pathMtu.find(w0, w1, w2, w3, now)
+  private fillPath(at: number, family: Family, out: Interface): void {
+    const { table, tables, wanted } = this
+    const known = tables.pathMtu.find(wanted[0], wanted[1], wanted[2], wanted[3], tables.nowSeconds())
     if (known >= 0 && tables.pathMtu.mtu(known) < out.mtu) {
       table[at + DEST_MTU] = tables.pathMtu.mtu(known)
       table[at + MTU_EXPIRES] = tables.pathMtu.expiresAt(known)
     }
-    const destination = fromWords(isMapped(w0, w1, w2) ? 4 : 6, w0, w1, w2, w3)
-    const source = selectSource(tables.addresses.all, destination, out)
-    if (source !== null) table.set(source.prefix.address.words, at + DEST_SOURCE)
+    const source = selectSource(tables.addresses.all, family, wanted, out)
+    if (source !== null)
+      for (let i = 0; i < 4; i++) table[at + DEST_SOURCE + i] = source.prefix.address.words[i]!
   }
 }
 

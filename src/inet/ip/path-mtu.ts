@@ -96,9 +96,10 @@ export class PathMtuCache {
   }
 
   private start(w0: number, w1: number, w2: number, w3: number): number {
-    let h = this.seed ^ w3
-    for (const word of [w2, w1, w0]) h = Math.imul(h ^ (h >>> 15), 0x85ebca77) ^ word
-    h = Math.imul(h, 0x9e3779b1)
+    let h = Math.imul(this.seed ^ w3, 0x85ebca77) ^ w2
+    h = Math.imul(h ^ (h >>> 15), 0x85ebca77) ^ w1
+    h = Math.imul(h ^ (h >>> 15), 0x85ebca77) ^ w0
+    h = Math.imul(h ^ (h >>> 15), 0x9e3779b1)
     return WAYS * ((h ^ (h >>> 16)) & (SETS - 1))
   }
 }
