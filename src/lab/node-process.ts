@@ -123,7 +123,11 @@ export async function runCommands(place: LabPlace, node: LabNode, signal?: Abort
     } finally {
       closeSync(log)
     }
+    const stop = (): boolean => child.kill('SIGTERM')
+    signal?.addEventListener('abort', stop, { once: true })
     const [code, by] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+    signal?.removeEventListener('abort', stop)
+    signal?.throwIfAborted()
     if (code === 0) continue
     const tail = logTail(place.directory, node.name)
     throw new StackError(

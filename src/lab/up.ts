@@ -47,6 +47,7 @@ export async function bringUp(topology: Topology, options: UpOptions): Promise<'
   try {
     options.onJournal?.(first)
     await makeLab({ directory, journal, id, topology }, options)
+    options.signal?.throwIfAborted()
     journal.write({ kind: 'up' })
     return 'up'
   } catch (error) {
