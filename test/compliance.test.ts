@@ -1,6 +1,7 @@
 /** Every module and driver, under the same rules. A new one is a line in one of the two lists. */
 import { describe, it } from 'vitest'
 import { milliseconds } from '../src/base/time.ts'
+import { captureModule } from '../src/driver/capture-file.ts'
 import { impairModule } from '../src/driver/impair.ts'
 import { discardDriver, nullModule } from '../src/driver/null.ts'
 import { makeWire } from '../src/driver/wire.ts'
@@ -38,9 +39,15 @@ const IMPAIRED_BADLY = {
   rate: '50mbit',
 }
 
+/** A capture that records everything; what it writes is of no interest here. */
+const RECORDING = { sink: { startedAtUs: 0, write: () => {} }, comments: true }
+const BAD_CAPTURES = [{ snapln: 1 }, { snaplen: 'all' }, { filter: 'and' }, 'x']
+
 const MODULES: readonly ModuleEntry[] = [
   { what: 'null', info: nullModule },
   { what: 'impair, harmless', info: impairModule, options: { bad: BAD_IMPAIRMENTS } },
+  { what: 'capture, off', info: captureModule, options: { bad: BAD_CAPTURES } },
+  { what: 'capture, recording', info: captureModule, options: { open: RECORDING, bad: BAD_CAPTURES } },
   {
     what: 'impair, delay and rate',
     info: impairModule,

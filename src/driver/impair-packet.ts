@@ -14,25 +14,12 @@ import {
   sumMessage,
   unshare,
 } from '../streams/index.ts'
+import { byteAt, V4_DESTINATION, V4_SOURCE, V6_DESTINATION, V6_SOURCE } from './packet-fields.ts'
 
-/** RFC 791 §3.1 and RFC 8200 §3: where the addresses lie. */
-const V4_SOURCE = 12
-const V4_DESTINATION = 16
-const V6_SOURCE = 8
-const V6_DESTINATION = 24
 const UDP_CSUM_OFFSET = 6
 
-/** The byte at `offset` into a chain, -1 beyond its end. */
-function byteAt(mp: BorrowedMblk, offset: number): number {
-  for (let bp: BorrowedMblk | null = mp; bp !== null; bp = bp.cont) {
-    const have = bp.wptr - bp.rptr
-    if (offset < have) return bp.bytes[bp.rptr + offset]!
-    offset -= have
-  }
-  return -1
-}
-
-function startsWith(mp: BorrowedMblk, offset: number, { address, length }: IpPrefix): boolean {
+/** Whether the address at `offset` is in a prefix of its family. @param mp - borrowed */
+export function hasPrefix(mp: BorrowedMblk, offset: number, { address, length }: IpPrefix): boolean {
   const whole = length >> 3
   for (let i = 0; i < whole; i++) if (byteAt(mp, offset + i) !== address[i]) return false
   const bits = length & 7
@@ -56,7 +43,7 @@ export function remoteMatches(mp: BorrowedMblk, out: boolean, prefixes: readonly
   for (let i = 0; i < prefixes.length; i++) {
     const prefix = prefixes[i]!
     if (prefix.address.length !== addressBytes) continue
-    if (startsWith(mp, out ? destination : source, prefix)) return true
+    if (hasPrefix(mp, out ? destination : source, prefix)) return true
   }
   return false
 }
