@@ -218,6 +218,7 @@ export abstract class Plumbing {
     const above = read.next!
     if (read !== this.bottom) {
       this.detach(read)
+      this.runtime.reclaimLater(read)
       this.plumbingChanged()
     }
     const mp = makeError(this.runtime.arena, 'ERR_MODULE_FAULT', text)

@@ -37,10 +37,11 @@ export class Runtime {
   readonly registry = new Registry()
   /** Open streams, in the order of opening. */
   readonly streams = new Set<Stream>()
-  readonly counters: Counters<'module-faults' | 'messages-flushed-by-pop'> = makeCounters([
-    'module-faults',
-    'messages-flushed-by-pop',
-  ])
+  readonly counters: Counters<'module-faults' | 'messages-flushed-by-pop' | 'messages-reclaimed'> =
+    makeCounters(['module-faults', 'messages-flushed-by-pop', 'messages-reclaimed'])
+  /** Queues whose module failed: what they had in hand is freed when no procedure is running any more. */
+  private readonly failed: AnyQueue[] = []
+  private readonly wake: () => void
   private readonly onEvent: (event: StackEvent) => void
 
   constructor(options: RuntimeOptions) {
@@ -48,6 +49,7 @@ export class Runtime {
     this.clock = options.clock
     this.random = options.random
     const wake = options.wake ?? (() => {})
+    this.wake = wake
     this.scheduler = new Scheduler(wake)
     this.timers = new Timers(wake)
     this.onEvent = options.onEvent ?? (() => {})
@@ -58,6 +60,7 @@ export class Runtime {
    * @returns whether work is left for another turn
    */
   turn(budget?: number): boolean {
+    if (this.failed.length > 0) this.reclaim()
     this.timers.expire(this.clock.now())
     this.scheduler.run(budget)
     return !this.scheduler.idle
@@ -72,6 +75,17 @@ export class Runtime {
         fault(q, null, error)
       }
     })
+  }
+
+  /** A module failed and was taken off: what its queues held is to be freed once its callers have returned. */
+  reclaimLater(q: AnyQueue): void {
+    this.failed.push(q, q.other)
+    this.wake()
+  }
+
+  private reclaim(): void {
+    for (const q of this.failed) this.counters['messages-reclaimed'] += this.arena.reclaim(q)
+    this.failed.length = 0
   }
 
   /** Tells whoever listens. Not for the data path. */

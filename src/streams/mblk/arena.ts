@@ -5,7 +5,7 @@
  */
 import { AssertionError, assert } from '../../base/assert.ts'
 import { type CopyCounts, type Memory, makeCopyCounts, portableMemory } from './copy.ts'
-import { Dblk, type FreeRoutine, Mblk, type UniqueMblk } from './mblk.ts'
+import { Dblk, type FreeRoutine, type Holder, Mblk, type UniqueMblk } from './mblk.ts'
 import { M_DATA } from './types.ts'
 
 /** Headers, with room in front so that more headers are prepended in place. */
@@ -77,6 +77,8 @@ export class Arena {
   private freeView: Mblk | null = null
   private freeForeign: Dblk | null = null
   private readonly dblks: Dblk[] = []
+  /** Every view ever made, for {@link reclaim}. */
+  private readonly views: Mblk[] = []
   viewsInUse = 0
   private viewsMade = 0
   foreignInUse = 0
@@ -121,7 +123,11 @@ export class Arena {
   /** A block around the caller's memory; null if too many are alive. */
   wrap(bytes: Uint8Array, freeRoutine: FreeRoutine): UniqueMblk | null {
     if (this.foreignInUse >= this.viewLimit) return null
-    const dblk = this.freeForeign ?? new Dblk(this, null, bytes, 0, bytes.length)
+    let dblk = this.freeForeign
+    if (dblk === null) {
+      dblk = new Dblk(this, null, bytes, 0, bytes.length)
+      this.views.push(dblk.own)
+    }
     this.freeForeign = dblk.link
     dblk.bytes = bytes
     dblk.own.bytes = bytes
@@ -138,6 +144,7 @@ export class Arena {
       if (this.viewsMade >= this.viewLimit) return null
       this.viewsMade++
       mp = new Mblk(dblk, dblk.bytes)
+      this.views.push(mp)
     } else {
       this.freeView = mp.next
     }
@@ -196,6 +203,26 @@ export class Arena {
     if (this.poison) for (const dblk of this.dblks) this.checkPoison(dblk)
   }
 
+  /**
+   * Frees the messages that a holder had in hand when it ceased to be: what is at `holder`, on no queue, and no part of
+   * another message. A pass over all views: for the rare case of a module that failed.
+   * @returns messages freed
+   */
+  reclaim(holder: Holder): number {
+    for (const mp of this.views) if (mp.live && mp.cont !== null && mp.cont.at === holder) mp.cont.at = null
+    let count = 0
+    for (const mp of this.views) {
+      if (!mp.live || mp.at !== holder || mp.queued) continue
+      count++
+      for (let bp: Mblk | null = mp; bp !== null; ) {
+        const next: Mblk | null = bp.cont
+        this.giveBack(bp)
+        bp = next
+      }
+    }
+    return count
+  }
+
   private begin(dblk: Dblk): UniqueMblk {
     if (this.poison && dblk.sizeClass !== null) this.checkPoison(dblk)
     dblk.link = null
@@ -226,6 +253,7 @@ export class Arena {
     if (this.poison) this.bytes.fill(POISON, base, lim)
     const dblk = new Dblk(this, sizeClass, this.bytes, base, lim)
     this.dblks.push(dblk)
+    this.views.push(dblk.own)
     return dblk
   }
 
