@@ -2,6 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { begin, chapter, check, endChildren, NotSo, putnext, putnextJson, tell } from './demo-story.mjs'
@@ -68,9 +69,12 @@ async function proveEcho(node, address, count) {
   )
 }
 
-/** Echo requests from a node's own stack. @param {string} node @param {string} address @param {number} count */
-async function stackPing(node, address, count) {
-  const args = ['ping', node, address, '-c', String(count), '-i', '20ms', '-W', '500ms']
+/**
+ * Echo requests from a node's own stack.
+ * @param {string} node @param {string} address @param {number} count @param {string} [patience] for each answer
+ */
+async function stackPing(node, address, count, patience = '500ms') {
+  const args = ['ping', node, address, '-c', String(count), '-i', '20ms', '-W', patience]
   const { summary } = await putnextJson(args, { mayFail: true })
   return summary
 }
@@ -101,6 +105,12 @@ async function oneNode() {
 
   chapter('What the node has counted')
   await counters('inetd/n1')
+  const copied = await copiedBytes('inetd/n1')
+  tell(`bytes copied by the kernel, between the device and the arena: ${copied.kernel}`)
+  check(
+    copied.stack === 0 && copied.edge === 0,
+    'bytes copied in user space, from the device to the service and back: 0',
+  )
 
   chapter('A capture at a joint of the plumbing')
   await capture('inetd/n1')
@@ -111,6 +121,28 @@ async function oneNode() {
 async function counters(node) {
   const { stdout } = await putnext(['plumb', node])
   tell(stdout.trimEnd())
+}
+
+/** What its control port tells, as it tells any monitoring. @param {string} node */
+async function copiedBytes(node) {
+  const { labs } = await putnextJson(['lab', 'status', node.split('/')[0] ?? ''], { quiet: true })
+  const socketPath = labs[0].nodes[0].control
+  tell(`$ curl --unix-socket ${socketPath} http://n1/metrics`)
+  /** @type {string} */
+  const text = await new Promise((settle, reject) => {
+    const asked = get({ socketPath, path: '/metrics' }, answer => {
+      let body = ''
+      answer.setEncoding('utf8').on('data', chunk => {
+        body += chunk
+      })
+      answer.on('end', () => settle(body))
+    })
+    asked.on('error', reject)
+  })
+  /** @param {string} place */
+  const at = place =>
+    Number(new RegExp(`^putnext_copied_bytes_total\\{place="${place}"\\} (\\d+)$`, 'm').exec(text)?.[1])
+  return { stack: at('stack'), edge: at('edge'), kernel: at('kernel') }
 }
 
 /** @param {string} node */
@@ -155,14 +187,14 @@ async function twoNodes() {
   const slow = await stackPing('pair/n1', '10.77.2.2', 10)
   check(slow.rtt?.min >= 19, `10 ms each way: a round trip takes ${slow.rtt?.avg.toFixed(1)} ms`)
   await putnext(['lab', 'fault', 'impair', 'n1--n2', '--loss', '40%'])
-  const lossy = await stackPing('pair/n1', '10.77.2.2', 60)
+  const lossy = await stackPing('pair/n1', '10.77.2.2', 60, '60ms')
   check(lossy.received > 0 && lossy.received < 60, `40 % loss each way: ${lossy.received} of 60 come back`)
   await putnext(['lab', 'fault', 'clear', 'n1--n2'])
   await proveStackPing('pair/n1', '10.77.2.2', 20)
 
   chapter('A wire is cut, a node is killed, and both come back')
   await putnext(['lab', 'fault', 'down', 'n2--host'])
-  const cut = await stackPing('pair/n2', '10.77.3.2', 3)
+  const cut = await stackPing('pair/n2', '10.77.3.2', 3, '100ms')
   check(cut.received === 0, 'the host is not reached over a cut wire')
   await putnext(['lab', 'fault', 'up', 'n2--host'])
   await putnext(['lab', 'fault', 'restart', 'pair/n2'])
