@@ -1,7 +1,9 @@
 /** Every module and driver, under the same rules. A new one is a line in one of the two lists. */
+import { Duplex } from 'node:stream'
 import { describe, it } from 'vitest'
 import { milliseconds } from '../src/base/time.ts'
 import { captureModule } from '../src/driver/capture-file.ts'
+import { makeDuplexDriver } from '../src/driver/duplex.ts'
 import { impairModule } from '../src/driver/impair.ts'
 import { discardDriver, nullModule } from '../src/driver/null.ts'
 import { makeWire } from '../src/driver/wire.ts'
@@ -71,9 +73,14 @@ const MODULES: readonly ModuleEntry[] = [
 
 const DRIVERS: readonly DriverEntry[] = [
   { what: 'discard', make: () => ({ info: discardDriver }) },
+  { what: 'duplex', make: () => ({ info: makeDuplexDriver(hole()) }) },
   { what: 'wire, other end not open', make: () => ({ info: makeWire()[0] }) },
   { what: 'wire, other end read', make: wireThatIsRead },
 ]
+
+/** A duplex that takes everything at once: its `drain` would come from Node's loop, which these cases do not run. */
+const hole = (): Duplex =>
+  new Duplex({ read() {}, write: (_chunk, _encoding, done) => done(), writableHighWaterMark: 2 ** 30 })
 
 function wireThatIsRead(test: TestRuntime): DriverUnderTest {
   const [info, far] = makeWire()
