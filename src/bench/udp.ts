@@ -1,0 +1,163 @@
+/**
+ * `putnext bench udp`: the way of a datagram from a TUN device to an echo service and back, against the least that C can
+ * do there, candidates interleaved. Needs root and a TUN device; without, `inproc` measures two stacks in one process.
+ */
+import { CANDIDATE_TITLES, type Candidate, Ceiling, FAR, KernelSockets, NodeCandidate } from './candidates.ts'
+import { copiesPerDatagram } from './copies-check.ts'
+import { heapGrowth } from './heap.ts'
+import { describeMachine } from './machine.ts'
+import type { NodeSnapshot } from './node-process.ts'
+import { buildPeers, floodPing, type Load, type LoadResult, type PingResult, runLoad } from './peers.ts'
+import { type OnProgress, Progress } from './progress.ts'
+import { BenchSite, requirePrivileges } from './site.ts'
+import { rotated } from './statistics.ts'
+import { runInproc, type UdpInprocReport } from './udp-inproc.ts'
+import {
+  type Measured,
+  type NodeCount,
+  type Rounds,
+  reportOf,
+  type UdpNamespaceReport,
+  type UdpPlan,
+} from './udp-report.ts'
+
+export type UdpReport = UdpNamespaceReport | UdpInprocReport
+
+export interface UdpBenchOptions {
+  /** Each round starts every candidate anew; 5 by default, fewer decide nothing. */
+  readonly rounds?: number
+  /** Of each load; 3 by default. */
+  readonly seconds?: number
+  /** Two stacks in this process: no device, no kernel, no ceiling. */
+  readonly inproc?: boolean
+  /** Of each datagram; 64 by default, 8 at the least. */
+  readonly bytes?: number
+  /** Datagrams in flight; 64 by default. */
+  readonly window?: number
+  /** 4 by default. */
+  readonly family?: 4 | 6
+  /** Requests of `ping -f`, in both families; 10,000 by default. */
+  readonly pings?: number
+  /** The file of another command line than this package's own. */
+  readonly program?: string
+  readonly signal?: AbortSignal
+  readonly onProgress?: OnProgress
+}
+
+const ROUNDS = 5
+const SECONDS = 3
+/** Before a load counts: enough for the compiler of the node's JavaScript. */
+const CANDIDATE_WARMUP_SECONDS = 1.5
+const LOAD_WARMUP_SECONDS = 0.5
+/** Of a candidate's round, beside the loads. */
+const START_SECONDS = 1.5
+
+/**
+ * @throws StackError `ERR_PERMISSION` without root or TUN, `ERR_NOT_FOUND` without the peers, `ERR_TIMED_OUT` if a candidate
+ * does not answer; the abort's reason. Nothing stays behind then.
+ */
+export async function run(options: UdpBenchOptions = {}): Promise<UdpReport> {
+  const plan = planOf(options)
+  if (options.inproc === true) return runInproc(plan)
+  const shim = requirePrivileges()
+  await buildPeers()
+  const machine = describeMachine()
+  const site = new BenchSite(shim)
+  try {
+    const candidates = [new Ceiling(site), new NodeCandidate(site, options.program), new KernelSockets(site)]
+    const measured = await measureRounds(candidates, plan)
+    const pings = await pingNode(candidates[1]!, plan)
+    return reportOf(plan, machine, measured, pings)
+  } finally {
+    site.close()
+  }
+}
+
+function planOf(options: UdpBenchOptions): UdpPlan {
+  const { rounds = ROUNDS, seconds = SECONDS, bytes = 64, window = 64, family = 4, pings = 10_000 } = options
+  const { signal, onProgress } = options
+  return { rounds, seconds, bytes, window, family, pings, signal, onProgress }
+}
+
+async function measureRounds(candidates: readonly Candidate[], plan: UdpPlan): Promise<Rounds> {
+  const steps = plan.rounds * candidates.length
+  const stepSeconds = START_SECONDS + CANDIDATE_WARMUP_SECONDS + 2 * (plan.seconds + LOAD_WARMUP_SECONDS)
+  const progress = new Progress(steps, steps * stepSeconds * 1_000, plan.onProgress)
+  const measured: Rounds = { ceiling: [], node: [], kernel: [] }
+  for (let round = 0; round < plan.rounds; round++) {
+    for (const candidate of rotated(candidates, round)) {
+      const text = `round ${round + 1} of ${plan.rounds}: ${CANDIDATE_TITLES[candidate.name]}`
+      progress.say(text)
+      measured[candidate.name].push(await measure(candidate, plan, load => progress.say(`${text}, ${load}`)))
+      progress.step()
+    }
+  }
+  return measured
+}
+
+/** One round of one candidate, from its start to its end. */
+async function measure(candidate: Candidate, plan: UdpPlan, say: (load: string) => void): Promise<Measured> {
+  const { signal, bytes, window, seconds, family } = plan
+  const address = family === 4 ? FAR.v4 : FAR.v6
+  const base = { address, port: candidate.port, bytes, window }
+  try {
+    await candidate.start()
+    await runLoad(
+      candidate.place,
+      { ...base, mode: 'window', seconds: CANDIDATE_WARMUP_SECONDS, warmupSeconds: 0 },
+      signal,
+    )
+    const under = async (mode: Load['mode']): Promise<{ result: LoadResult; count: NodeCount | null }> => {
+      say(mode)
+      const load = { ...base, mode, seconds, warmupSeconds: LOAD_WARMUP_SECONDS }
+      return counting(candidate, () => runLoad(candidate.place, load, signal))
+    }
+    const inWindow = await under('window')
+    const inTurns = await under('pingpong')
+    const counted =
+      inWindow.count === null || inTurns.count === null
+        ? null
+        : { window: inWindow.count, pingpong: inTurns.count }
+    return { window: inWindow.result, pingpong: inTurns.result, counted }
+  } finally {
+    await candidate.stop()
+  }
+}
+
+/** Runs a load between two looks at what the candidate counts. */
+async function counting(
+  candidate: Candidate,
+  load: () => Promise<LoadResult>,
+): Promise<{ result: LoadResult; count: NodeCount | null }> {
+  const { snapshot } = candidate
+  if (snapshot === undefined) return { result: await load(), count: null }
+  const before = await snapshot.call(candidate, true)
+  const result = await load()
+  const after = await snapshot.call(candidate, false)
+  const rest = await snapshot.call(candidate, true)
+  return { result, count: countOf(before, after, rest) }
+}
+
+function countOf(before: NodeSnapshot, after: NodeSnapshot, rest: NodeSnapshot): NodeCount {
+  const datagrams = after.datagramsIn - before.datagramsIn
+  return {
+    copies: copiesPerDatagram(before.copies, after.copies, datagrams),
+    heap: heapGrowth(before.heap, after.heap, rest.heap, datagrams),
+  }
+}
+
+async function pingNode(node: Candidate, { pings, signal, onProgress }: UdpPlan): Promise<PingResult[]> {
+  if (pings === 0) return []
+  const results: PingResult[] = []
+  try {
+    await node.start()
+    for (const address of [FAR.v4, FAR.v6]) {
+      onProgress?.(`ping -f ${address}, ${pings} times`)
+      const result = await floodPing(node.place, address, pings, signal)
+      if (result !== null) results.push(result)
+    }
+  } finally {
+    await node.stop()
+  }
+  return results
+}
