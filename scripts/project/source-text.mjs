@@ -103,7 +103,7 @@ export function codeOnly(source) {
 }
 
 /** `from '…'` of an import or export, `import '…'`, `import('…')` and `import x = require('…')`; types count too. */
-const SPECIFIER = /\b(?:from|import|require)\s*\(?\s*(['"`])( *)\1/g
+const SPECIFIER = /\b(?:from\s*|(?:import|require)\s*\(?\s*)(['"`])( *)\1/g
 
 /**
  * @param {string} source
