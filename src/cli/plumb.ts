@@ -10,6 +10,9 @@ import { UsageError } from './exit-codes.ts'
 import { nodeClient } from './node-target.ts'
 import type { Output } from './output.ts'
 
+/** Characters of a module's settings that a line of the tree shows. */
+const SETTINGS_MAX = 100
+
 const ACTIONS = ['show', 'push', 'insert', 'set', 'remove', 'pop', 'ioctl', 'modules'] as const
 type Action = (typeof ACTIONS)[number]
 
@@ -172,6 +175,12 @@ function instanceText(out: Output, instance: InstanceView): string {
     read.bytes > 0 ? `${read.bytes} B wait up` : '',
     write.bytes > 0 ? `${write.bytes} B wait down` : '',
   ]
-  const told = kind === 'module' && settings !== null ? out.style('dim', JSON.stringify(settings)) : ''
+  const told = kind === 'module' && settings !== null ? out.style('dim', settingsText(out, settings)) : ''
   return [counted.join(', '), ...waits, told].filter(text => text !== '').join('  ')
+}
+
+/** Settings as JSON, cut where a line would get out of hand; --verbose and --json have all of it. */
+function settingsText(out: Output, settings: unknown): string {
+  const text = JSON.stringify(settings)
+  return out.verbose || text.length <= SETTINGS_MAX ? text : `${text.slice(0, SETTINGS_MAX - 1)}…`
 }

@@ -1,10 +1,11 @@
 /** The modules that every node can push without loading anything. */
+import { captureModule } from '../driver/capture-file.ts'
 import { impairModule } from '../driver/impair.ts'
 import { nullModule } from '../driver/null.ts'
 import type { AnyModule } from '../streams/module.ts'
 import type { Registry } from '../streams/registry.ts'
 
-const BUILTIN: readonly AnyModule[] = [impairModule, nullModule]
+const BUILTIN: readonly AnyModule[] = [captureModule, impairModule, nullModule]
 
 export function registerBuiltinModules(registry: Registry): void {
   for (const info of BUILTIN) registry.register(info)

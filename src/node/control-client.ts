@@ -2,6 +2,7 @@
 import { type IncomingMessage, request } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { ERROR_CODES, type ErrorCode, StackError } from '../base/errors.ts'
+import type { CaptureTotals } from '../driver/capture-recording.ts'
 import type { CaptureRequest, PingOptions, PlumbingRequest } from './control-requests.ts'
 import { DATAGRAMS_PROTOCOL } from './datagram-frames.ts'
 import type { NodeEvent } from './event-log.ts'
@@ -69,11 +70,11 @@ export class ControlClient {
   }
 
   /** A capture to a file that the node writes. */
-  startCapture(options: Partial<CaptureRequest>): Promise<{ id: string }> {
+  startCapture(options: Partial<CaptureRequest>): Promise<{ id: string; at: string }> {
     return this.json('POST', '/capture/start', options)
   }
 
-  stopCapture(id: string): Promise<{ packets: number; dropped: number }> {
+  stopCapture(id: string): Promise<CaptureTotals> {
     return this.json('POST', '/capture/stop', { id })
   }
 

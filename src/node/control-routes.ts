@@ -2,8 +2,11 @@
 import type { Duplex } from 'node:stream'
 import type { GenericSchema } from 'valibot'
 import type { ControlContext } from './control.ts'
+import { postCapture, startCapture, stopCapture } from './control-capture.ts'
 import { postPing } from './control-ping.ts'
 import {
+  captureRequest,
+  captureStopRequest,
   type FaultRequest,
   faultRequest,
   type PlumbingRequest,
@@ -69,6 +72,27 @@ export const ROUTES: readonly ControlRoute[] = [
     summary: "echo requests through the node's stack; answers as lines of JSON",
     schema: pingRequest,
     run: postPing,
+  },
+  {
+    method: 'POST',
+    path: '/capture',
+    summary: 'packets at a joint of the plumbing; the answer is a pcapng file',
+    schema: captureRequest,
+    run: postCapture,
+  },
+  {
+    method: 'POST',
+    path: '/capture/start',
+    summary: 'the same into a file of the node',
+    schema: captureRequest,
+    run: startCapture,
+  },
+  {
+    method: 'POST',
+    path: '/capture/stop',
+    summary: 'end a capture by its id',
+    schema: captureStopRequest,
+    run: stopCapture,
   },
   {
     method: 'POST',

@@ -9,13 +9,12 @@ import type { Duplex } from 'node:stream'
 import { StackError } from '../base/errors.ts'
 import { checkRequest, type UdpRequest, udpRequest } from './control-requests.ts'
 import { DATAGRAMS_PROTOCOL, FrameReader, frame } from './datagram-frames.ts'
-import type { DatagramEndpoint } from './network.ts'
+import type { DatagramEndpoint, DatagramOptions } from './network.ts'
 import type { Node } from './node.ts'
 
 export async function upgradeToDatagrams(node: Node, url: URL, socket: Duplex): Promise<void> {
   const request = udpQuery(url)
-  const family = isIPv6(request.to ?? request.address ?? '') ? 6 : 4
-  const endpoint = node.network.openDatagrams(request.port, family, request.address)
+  const endpoint = node.network.openDatagrams(endpointOptions(request))
   socket.on('close', () => endpoint.close())
   if (socket.destroyed) return endpoint.close()
   socket.write(
@@ -33,22 +32,31 @@ function udpQuery(url: URL): UdpRequest {
   return request
 }
 
+function endpointOptions({ to, toPort, port, address }: UdpRequest): DatagramOptions {
+  return {
+    family: isIPv6(to ?? address ?? '') ? 6 : 4,
+    port,
+    ...(address === undefined ? {} : { address }),
+    ...(to === undefined ? {} : { connect: { address: to, port: toPort! } }),
+  }
+}
+
 function join(node: Node, endpoint: DatagramEndpoint, socket: Duplex, request: UdpRequest): void {
-  let peer = request.to === undefined ? null : { address: request.to, port: request.toPort! }
+  const listens = request.to === undefined
+  let peer: { address: string; port: number } | null = null
   endpoint.onDatagram = ({ from, port, data }) => {
-    if (request.to === undefined) peer = { address: from, port }
+    if (listens) peer = { address: from, port }
     // A reader that is slow loses datagrams, as on any socket; nothing piles up here.
     if (!socket.writableNeedDrain) socket.write(frame(data))
   }
-  endpoint.onError = error => node.events.add('warn', 'udp.error', error.message)
+  const tell = (error: Error): void => node.events.add('warn', 'udp.error', error.message)
+  endpoint.onError = tell
   const reader = new FrameReader()
   const forward = async (): Promise<void> => {
     for await (const chunk of socket as AsyncIterable<Buffer>) {
       for (const data of reader.take(chunk)) {
-        if (peer === null) continue
-        await endpoint.send(data, peer.address, peer.port).catch((error: Error) => {
-          node.events.add('warn', 'udp.error', error.message)
-        })
+        // A listener has nobody to answer until somebody has spoken.
+        if (!listens || peer !== null) await endpoint.send(data, peer).catch(tell)
       }
     }
   }

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream'
 import type { GenericSchema } from 'valibot'
 import { type ErrorCode, StackError } from '../base/errors.ts'
+import { Captures } from './captures.ts'
 import { checkRequest } from './control-requests.ts'
 import { type ControlRoute, ROUTES, UPGRADES } from './control-routes.ts'
 import { listenOnSocket } from './control-socket.ts'
@@ -46,6 +47,7 @@ export interface ControlOptions {
 /** What a route gets to see. */
 export interface ControlContext {
   readonly node: Node
+  readonly captures: Captures
   readonly url: URL
   /** Checked against the route's schema; undefined if it has none. */
   readonly body: unknown
@@ -58,6 +60,7 @@ export interface ControlContext {
 export class ControlPort {
   readonly path: string
   private readonly node: Node
+  private readonly captures: Captures
   private readonly server: Server
   private readonly onShutdown: () => void
   private readonly closing = new AbortController()
@@ -65,6 +68,7 @@ export class ControlPort {
 
   private constructor(node: Node, options: ControlOptions) {
     this.node = node
+    this.captures = new Captures(node)
     this.path = options.path
     this.onShutdown = options.onShutdown ?? (() => {})
     this.server = createServer({ headersTimeout: HEADER_TIMEOUT_MS, requestTimeout: 0 })
@@ -87,6 +91,7 @@ export class ControlPort {
   /** Stops listening, ends what is in progress, and removes the socket file. */
   async close(): Promise<void> {
     this.closing.abort()
+    this.captures.close()
     for (const socket of this.upgraded) socket.destroy()
     const closed = new Promise<void>(resolve => this.server.close(() => resolve()))
     // The answer to a request for shutdown is on its way: idle connections go at once, the others when they are done.
@@ -106,7 +111,15 @@ export class ControlPort {
       const body = await readBody(request, route)
       const signal = AbortSignal.any([gone.signal, this.closing.signal])
       const shutdown = (): void => void response.on('finish', () => setImmediate(this.onShutdown))
-      const result = await route.run({ node: this.node, url, body, response, signal, shutdown })
+      const result = await route.run({
+        node: this.node,
+        captures: this.captures,
+        url,
+        body,
+        response,
+        signal,
+        shutdown,
+      })
       if (!response.headersSent) sendJson(response, 200, result ?? {})
       else if (!response.writableEnded) response.end()
     } catch (error) {

@@ -4,27 +4,37 @@ import { formatAddress } from '../inet/address.ts'
 import { REMOTE_PORT } from '../inet/unitdata.ts'
 import { destination, remoteOf, UdpEndpoint } from '../socket/endpoint.ts'
 import { freemsg, type Mblk, messageBytes, messageFrom, type Runtime, readMessage } from '../streams/index.ts'
-import type { Datagram, DatagramEndpoint } from './network.ts'
+import type { Datagram, DatagramEndpoint, DatagramOptions } from './network.ts'
 
-/** @throws StackError `ERR_ADDR_IN_USE`, `ERR_ADDR_NOT_AVAILABLE`, `ERR_BAD_ADDRESS` */
+/**
+ * @param onClosed - called when the endpoint was closed
+ * @throws StackError `ERR_ADDR_IN_USE`, `ERR_ADDR_NOT_AVAILABLE`, `ERR_BAD_ADDRESS`
+ */
 export function openDatagramEndpoint(
   runtime: Runtime,
-  port: number,
-  family: 4 | 6,
-  address: string | undefined,
+  options: DatagramOptions,
+  onClosed: () => void,
 ): DatagramEndpoint {
+  const { family, port = 0, address, connect } = options
   const bind = address === undefined ? { port } : { address, port }
-  return new EdgeEndpoint(UdpEndpoint.open(runtime, { family, bind }, 'nc'))
+  const opened = UdpEndpoint.open(
+    runtime,
+    { family, bind, ...(connect === undefined ? {} : { connect }) },
+    'nc',
+  )
+  return new EdgeEndpoint(opened, onClosed)
 }
 
 class EdgeEndpoint implements DatagramEndpoint {
   onDatagram: ((datagram: Datagram) => void) | null = null
   onError: ((error: Error) => void) | null = null
   private readonly endpoint: UdpEndpoint
+  private readonly onClosed: () => void
   private readonly waiting: (() => void)[] = []
 
-  constructor(endpoint: UdpEndpoint) {
+  constructor(endpoint: UdpEndpoint, onClosed: () => void) {
     this.endpoint = endpoint
+    this.onClosed = onClosed
     endpoint.onMessage = mp => this.receive(mp)
     endpoint.onError = ({ error }) => this.onError?.(error)
     endpoint.onWritable = () => {
@@ -45,8 +55,8 @@ class EdgeEndpoint implements DatagramEndpoint {
     this.onDatagram?.({ from, port, data })
   }
 
-  async send(data: Uint8Array, address: string, port: number): Promise<void> {
-    const to = destination(address, port)
+  async send(data: Uint8Array, peer: { address: string; port: number } | null): Promise<void> {
+    const to = peer === null ? null : destination(peer.address, peer.port)
     const { arena } = this.endpoint.stream.runtime
     const mp = messageFrom(arena, data, 0, data.length, 'edge')
     if (mp === null) throw new StackError('ERR_NO_BUFFERS', 'no block left for a datagram')
@@ -59,5 +69,6 @@ class EdgeEndpoint implements DatagramEndpoint {
   close(): void {
     this.endpoint.close()
     for (const resume of this.waiting.splice(0)) resume()
+    this.onClosed()
   }
 }

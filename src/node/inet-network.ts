@@ -11,6 +11,7 @@ import { prefixOf } from './links.ts'
 import type {
   AttachOptions,
   DatagramEndpoint,
+  DatagramOptions,
   EchoRequest,
   EchoResult,
   Network,
@@ -71,8 +72,8 @@ class InetNetwork implements Network {
     return this.echo.ping(request)
   }
 
-  openDatagrams(port: number, family: 4 | 6, address?: string): DatagramEndpoint {
-    const endpoint = openDatagramEndpoint(this.runtime, port, family, address)
+  openDatagrams(options: DatagramOptions): DatagramEndpoint {
+    const endpoint = openDatagramEndpoint(this.runtime, options, () => this.endpoints.delete(endpoint))
     this.endpoints.add(endpoint)
     return endpoint
   }

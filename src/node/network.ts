@@ -39,13 +39,24 @@ export interface Datagram {
   readonly data: Uint8Array
 }
 
+export interface DatagramOptions {
+  readonly family: 4 | 6
+  /** 0 or nothing for any. */
+  readonly port?: number
+  /** One of the node's addresses; all by default. */
+  readonly address?: string
+  /** The only peer: nobody else is heard, and its ICMP errors are told. */
+  readonly connect?: { readonly address: string; readonly port: number }
+}
+
 /** One UDP endpoint of the node's own stack. */
 export interface DatagramEndpoint {
   readonly port: number
   onDatagram: ((datagram: Datagram) => void) | null
   /** An ICMP error or another failure that concerns this endpoint. */
   onError: ((error: Error) => void) | null
-  send(data: Uint8Array, address: string, port: number): Promise<void>
+  /** @param to - null for the peer of a connected endpoint */
+  send(data: Uint8Array, to: { readonly address: string; readonly port: number } | null): Promise<void>
   close(): void
 }
 
@@ -59,8 +70,8 @@ export interface Network {
   describe(): unknown
   counters(): PartCounters
   ping(request: EchoRequest): Promise<EchoResult>
-  /** @param port - 0 for any @throws StackError `ERR_ADDR_IN_USE` */
-  openDatagrams(port: number, family: 4 | 6, address?: string): DatagramEndpoint
+  /** @throws StackError `ERR_ADDR_IN_USE`, `ERR_ADDR_NOT_AVAILABLE`, `ERR_BAD_ADDRESS` */
+  openDatagrams(options: DatagramOptions): DatagramEndpoint
   /** Starts the small services of the configuration. */
   startServices(services: NodeConfig['services']): Promise<void> | void
   /** Ends services and endpoints and takes the links from below IP; the links' streams stay open. */

@@ -133,10 +133,19 @@ export function insertModule(
   options?: unknown,
 ): void {
   const target = findStream(runtime, stream)
-  const above = target.find(below === multiplexorAbove(target) ? HEAD : below)
-  if (above === target.bottom)
-    throw new StackError('ERR_PLUMBING', `nothing goes below ${below}: it is the end of the stream`)
+  const above = instanceBelow(target, below)
   guarded(`cannot insert ${module}`, () => target.insert(module, options, above))
+}
+
+/**
+ * The instance that something is to be put right below.
+ * @param label - `head`, or the name of the multiplexor above, for the top
+ * @throws StackError `ERR_NOT_FOUND`; `ERR_PLUMBING` for the driver
+ */
+export function instanceBelow(stream: Stream, label: string): AnyQueue {
+  const found = stream.find(label === multiplexorAbove(stream) ? HEAD : label)
+  if (found !== stream.bottom) return found
+  throw new StackError('ERR_PLUMBING', `nothing goes below ${label}: it is the end of the stream`)
 }
 
 /** Takes a module off, wherever it is. @param label - as {@link InstanceView} has it */

@@ -135,7 +135,7 @@ describe.skipIf(reason !== '')(titled('a node on TUN devices', reason), () => {
 
   it('RFC 768: talks to a UDP program of the kernel', async () => {
     await start({ links: [link('tun0', 1)] })
-    const endpoint = node!.network.openDatagrams(0, 4)
+    const endpoint = node!.network.openDatagrams({ family: 4 })
     const got = new Promise<string>(resolve => {
       endpoint.onDatagram = ({ data }) => resolve(Buffer.from(data).toString())
     })
@@ -145,7 +145,7 @@ describe.skipIf(reason !== '')(titled('a node on TUN devices', reason), () => {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     await new Promise(resolve => child.stdout.once('data', resolve))
-    await endpoint.send(Buffer.from('hello'), '10.77.1.1', 9_000)
+    await endpoint.send(Buffer.from('hello'), { address: '10.77.1.1', port: 9_000 })
     expect(await got).toBe('hello')
     endpoint.close()
     await new Promise(resolve => child.on('exit', resolve))
