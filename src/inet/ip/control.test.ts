@@ -4,7 +4,7 @@ import { makeError, makeHangup } from '../../streams/condition.ts'
 import { LINK_CSUM } from '../../streams/link-info.ts'
 import { Stream } from '../../streams/stream.ts'
 import { parseAddress } from '../address.ts'
-import { ERROR_NET_UNREACHABLE } from '../icmp/errors.ts'
+import { ERROR_NET_UNREACHABLE, ERROR_SOURCE_NOT_OURS } from '../icmp/errors.ts'
 import { IpFixture } from '../testing/ip-fixture.ts'
 import { ipv4Packet, pattern } from '../testing/packets.ts'
 import { TestLink } from '../testing/test-link.ts'
@@ -252,6 +252,23 @@ describe('ip/control', () => {
       fixture.addLink('tun1', [])
       addRoute(fixture.ip, { prefix: '203.0.113.0/24', interface: 'tun1' })
       expect(source('203.0.113.1')).toBe(words('10.0.0.2'))
+    })
+
+    it('rule 6 goes before rule 8', () => {
+      fixture.addLink('tun1', ['2003::1/64', '2002:c000:201::1/8'])
+      addRoute(fixture.ip, { prefix: '::/0', interface: 'tun1' })
+      expect(source('2002:d000::1')).toBe(words('2002:c000:201::1'))
+      expect(source('2003:1::1')).toBe(words('2003::1'))
+    })
+
+    it('a loopback address is never the source of what leaves, and a link-local one of another link neither', () => {
+      fixture.addLink('tun1', ['169.254.0.1/16'])
+      removeAddress(fixture.ip, 'tun0', '10.0.0.2')
+      addRoute(fixture.ip, { prefix: '0.0.0.0/0', interface: 'tun0' })
+      expect(source('203.0.113.1')).toBe('none')
+      const udp = fixture.upper(17)
+      fixture.send(udp, pattern(4), { remote: '203.0.113.1' })
+      expect(fixture.receive(udp)[0]!.words[ERROR_CODE]).toBe(ERROR_SOURCE_NOT_OURS)
     })
 
     it('no address, no route', () => {

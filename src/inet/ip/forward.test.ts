@@ -10,6 +10,8 @@ import {
 import { chainOf } from '../../streams/testing/messages.ts'
 import { IpFixture } from '../testing/ip-fixture.ts'
 import {
+  fragmentHeader,
+  icmpMessage,
   ipv4Packet,
   ipv6Packet,
   paddingHeader,
@@ -83,6 +85,24 @@ describe('ip/forward', () => {
     ])
     expect(far.take()).toEqual([])
     expect(fixture.count('forward-hop-limit')).toBe(4)
+  })
+
+  it('checklist 3.1-6: an ICMP error that dies on its way is not answered, an echo request is', () => {
+    const body = pattern(40)
+    for (const type of [3, 11, 5, 8]) {
+      const message = icmpMessage(4, type, 0, body, SOURCE4, FAR4)
+      fixture.link.bring(ipv4Packet(message, { protocol: 1, destination: FAR4, hopLimit: 1 }))
+    }
+    for (const type of [1, 137, 128]) {
+      const message = icmpMessage(6, type, 0, body, SOURCE6, FAR6)
+      fixture.link.bring(ipv6Packet(message, { nextHeader: 58, destination: FAR6, hopLimit: 1 }))
+    }
+    // Of a fragment other than the first nobody knows what it is.
+    fixture.link.bring(packet4({ hopLimit: 1, offset: 8 }))
+    fixture.link.bring(packet6({ hopLimit: 1, headers: [fragmentHeader(8, false)] }))
+    const answers = fixture.link.take()
+    expect(answers.map(answer => answer[answer[0] === 0x45 ? 48 : 88])).toEqual([8, 128])
+    expect(fixture.count('icmp-error-suppressed')).toBe(7)
   })
 
   it('RFC 1812 §5.2.7.1: no route is told to the sender', () => {

@@ -42,6 +42,7 @@ import {
   UD_REFUSED_HERE,
   unitdataAt,
 } from '../unitdata.ts'
+import { addRoute } from './control.ts'
 
 const PEER4 = '10.0.0.1'
 const PEER6 = 'fd00:0:0:1::1'
@@ -251,7 +252,32 @@ describe('ip/output', () => {
     expect(other.take()).toHaveLength(1)
   })
 
+  it('an interface that is named is the one to leave by, and is not remembered for others', () => {
+    const other = fixture.addLink('tun1', ['192.0.2.1/24'])
+    addRoute(fixture.ip, { prefix: 'default', interface: 'tun1' })
+    for (let i = 0; i < 2; i++) {
+      fixture.send(udp, pattern(10), { remote: PEER4 })
+      fixture.send(udp, pattern(10), { remote: PEER4, interface: 3 })
+    }
+    expect(fixture.link.take()).toHaveLength(2)
+    expect(other.take()).toHaveLength(2)
+  })
+
   describe('loopback', () => {
+    it('goes by way of the run queue, never straight back up', () => {
+      udp.putmsg(fixture.request(pattern(20), { remote: '127.0.0.1' }))
+      expect(udp.getmsg()).toBeNull()
+      expect(fixture.receive(udp)).toHaveLength(1)
+    })
+
+    it('takes super-datagrams whole, and copies nothing', () => {
+      const gso = [OFFLOAD_GSO_UDP, 1_000] as const
+      fixture.send(udp, datagram(pattern(9_000)), { remote: '::1', ...checksum, gso })
+      const [received] = fixture.receive(udp)
+      expect([received!.data.length, received!.gsoSize]).toEqual([9_008, 1_000])
+      expect(fixture.test.arena.copies.stack.bytes).toBe(0)
+    })
+
     it.each([
       ['127.0.0.1', '127.0.0.1'],
       ['127.9.9.9', '127.0.0.1'],

@@ -1,18 +1,9 @@
 /** A datagram that a transport hands back because nobody wants it: its sender hears of it by ICMP (RFC 1122 §4.1.3.1). */
-import { freeb, freemsg } from '../../streams/mblk/alloc.ts'
+import { freeb } from '../../streams/mblk/alloc.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { ERROR_NEXT_HEADER } from '../icmp/errors.ts'
 import { sendIcmpError } from '../icmp/send-error.ts'
-import {
-  ERROR_CODE,
-  FAMILY,
-  FLAGS,
-  HEADER_BYTES,
-  isUnitdata,
-  LOCAL,
-  REMOTE,
-  UD_NOT_UNICAST,
-} from '../unitdata.ts'
+import { ERROR_CODE, FAMILY, HEADER_BYTES, isUnitdata, LOCAL, REMOTE } from '../unitdata.ts'
 import { IPV4_HEADER_SIZE, ipv4Destination, ipv4HeaderBytes, ipv4Source } from '../wire/ipv4.ts'
 import { IPV6_HEADER_SIZE, ipv6DestinationWord, ipv6SourceWord } from '../wire/ipv6.ts'
 import { drop } from './deliver.ts'
@@ -26,14 +17,9 @@ export function reject(ip: Ip, mp: Mblk): void {
   const at = mp.rptr >> 2
   const headerBytes = words[at + HEADER_BYTES]!
   const error = words[at + ERROR_CODE]!
-  const notUnicast = (words[at + FLAGS]! & UD_NOT_UNICAST) !== 0
   if (!headerIsThere(words, at, data, headerBytes)) return drop(ip, mp, 'reject-header-lost')
   mp.cont = null
   freeb(mp)
-  if (notUnicast) {
-    ip.counters['icmp-error-suppressed']++
-    return freemsg(data)
-  }
   data.rptr -= headerBytes
   // The pointer of this one is the place of the next header field.
   sendIcmpError(ip, data, error, error === ERROR_NEXT_HEADER ? 6 : 0)
