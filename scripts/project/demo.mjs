@@ -29,7 +29,8 @@ const hasTshark = spawnSync('tshark', ['-v']).error === undefined
 async function kernelPing(node, address, count) {
   const how = count > 50 ? ['-f'] : ['-i', '0.2']
   const args = ['lab', 'exec', node, '--', 'ping', '-q', ...how, '-c', String(count), '-W', '1', address]
-  const { stdout } = await putnext(args, { mayFail: true })
+  const { stdout, stderr } = await putnext(args, { mayFail: true })
+  if (stderr !== '') tell(stderr.trimEnd())
   const received = Number(/(\d+) received/.exec(stdout)?.[1] ?? 0)
   const rtt = /= [\d.]+\/([\d.]+)\//.exec(stdout)?.[1] ?? '?'
   return { received, rttMs: rtt }
@@ -251,7 +252,10 @@ async function inOneProcess(why) {
 /** Labs of the demo, however far they came; not those that were there before it. */
 async function cleanUp() {
   endChildren()
-  for (const lab of ours) await putnext(['lab', 'down', lab], { mayFail: true, quiet: true })
+  for (const lab of ours) {
+    const { code, stderr } = await putnext(['lab', 'down', lab], { mayFail: true, quiet: true })
+    if (code !== 0 && !stderr.includes('there is no lab')) console.error(stderr)
+  }
 }
 
 /** @type {Set<string>} */

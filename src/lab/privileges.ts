@@ -116,8 +116,7 @@ export function runInLab(lab: string, signal: AbortSignal): Promise<number> | nu
       hint: 'remove it with: putnext lab prune',
     })
   }
-  return runAgain(
-    ['nsenter', '-t', String(holder.pid), '-U', '-n', '-m', '--preserve-credentials', '--'],
-    signal,
-  )
+  const enter = ['nsenter', '-t', String(holder.pid), '-U', '-n', '-m', '--preserve-credentials', '--']
+  // Entering a mount namespace leaves one at its root.
+  return runAgain([...enter, 'sh', '-c', 'cd "$0" && exec "$@"', process.cwd()], signal)
 }

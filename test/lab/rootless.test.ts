@@ -93,6 +93,7 @@ describe.skipIf(reason !== '')(titled('lab without root', reason), () => {
     ])
     const forwarding = ['lab', 'exec', 'host', '--', 'cat', '/proc/sys/net/ipv4/ip_forward']
     expect(putnext(...forwarding)).toEqual({ code: 0, text: '1\n' })
+    expect(putnext('lab', 'exec', 'host', '--', 'pwd')).toEqual({ code: 0, text: `${process.cwd()}\n` })
     expect(putnext('ping', 'pnuser/n1', '10.77.2.2', '-c', '1')).toMatchObject({ code: 0 })
     expect(putnext('lab', 'fault', 'down', 'n1--host')).toMatchObject({ code: 0 })
     expect(putnext('ping', 'pnuser/n1', '10.77.2.2', '-c', '1', '-W', '200ms')).toMatchObject({ code: 1 })
