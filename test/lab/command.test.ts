@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { missing, shim, titled } from '../../src/host/testing/requirements.ts'
-import { hostState, run, temporaryState } from './host-state.ts'
+import { type HostState, hostState, NO_STATE, run, temporaryState } from './host-state.ts'
 
 const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const compiled = existsSync(CLI) ? '' : 'dist/ is not compiled'
 const reason = missing('shim', 'namespaces') || compiled
 
-let state = temporaryState()
+let state = NO_STATE
 const file = (): string => join(state.path, 'lab.yaml')
 const write = (text: string): void => writeFileSync(file(), `version: 1\nname: pncmd\n${text}`)
 
@@ -104,7 +104,7 @@ describe.skipIf(compiled !== '')(titled('lab commands: mistakes', compiled), () 
 })
 
 describe.skipIf(reason !== '')(titled('lab commands: interrupted', reason), () => {
-  let before = hostState(shim!, 'pncmd', '')
+  let before: HostState
   beforeEach(() => {
     before = hostState(shim!, 'pncmd', `${state.path}/s`)
     // It never ends by itself, so that there is time to interrupt it.

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { missing, shim, titled } from '../../src/host/testing/requirements.ts'
-import { hostState, run, temporaryState } from './host-state.ts'
+import { type HostState, hostState, NO_STATE, run, temporaryState } from './host-state.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const CLI = `${ROOT}dist/cli/main.js`
@@ -18,7 +18,7 @@ function inNamespace(namespace: string, ...command: string[]): { code: number; t
 }
 
 describe.skipIf(reason !== '')(titled('the example labs, in namespaces', reason), () => {
-  let state = temporaryState()
+  let state = NO_STATE
 
   function putnext(...args: string[]): { code: number; text: string } {
     return run('env', [`PUTNEXT_STATE_DIR=${state.path}`, process.execPath, CLI, ...args])
@@ -39,9 +39,10 @@ describe.skipIf(reason !== '')(titled('the example labs, in namespaces', reason)
   }
 
   describe('inetd.yaml', () => {
-    const before = hostState(shim!, 'inetd', state.path)
+    let before: HostState
     beforeAll(() => {
       state = temporaryState()
+      before = hostState(shim!, 'inetd', state.path)
       expect(putnext('lab', 'up', example('inetd'))).toMatchObject({ code: 0 })
     })
     afterAll(() => {
@@ -88,9 +89,10 @@ describe.skipIf(reason !== '')(titled('the example labs, in namespaces', reason)
   })
 
   describe('pair.yaml', () => {
-    const before = hostState(shim!, 'pair', state.path)
+    let before: HostState
     beforeAll(() => {
       state = temporaryState()
+      before = hostState(shim!, 'pair', state.path)
       expect(putnext('lab', 'up', example('pair'))).toMatchObject({ code: 0 })
     })
     afterAll(() => {

@@ -42,8 +42,16 @@ export function hostState(shim: Shim, lab: string, state: string): HostState {
   }
 }
 
+export interface TemporaryState {
+  readonly path: string
+  remove(): void
+}
+
+/** Stands where a test has not begun. */
+export const NO_STATE: TemporaryState = { path: '/nonexistent', remove: () => {} }
+
 /** A state directory of one's own, gone with the test. */
-export function temporaryState(): { readonly path: string; remove(): void } {
+export function temporaryState(): TemporaryState {
   const path = mkdtempSync(join(tmpdir(), 'pn-lab-'))
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
 }

@@ -12,7 +12,7 @@ import { RunningLab } from '../../src/lab/running-lab.ts'
 import { labStatus } from '../../src/lab/status.ts'
 import type { Topology } from '../../src/lab/topology.ts'
 import { bringUp } from '../../src/lab/up.ts'
-import { hostState, run, temporaryState } from './host-state.ts'
+import { type HostState, hostState, NO_STATE, run, temporaryState } from './host-state.ts'
 
 const reason = missing('shim', 'namespaces', 'ip')
 const noPing = run('ping', ['-V']).code === 0 ? '' : 'no ping'
@@ -32,8 +32,8 @@ links:
 `
 
 describe.skipIf(reason !== '')(titled('lab in namespaces, kernel hosts only', reason), () => {
-  let state = temporaryState()
-  let before = hostState(shim!, 'pnt', state.path)
+  let state = NO_STATE
+  let before: HostState
   const topology: Topology = parseLab('pnt.yaml', TEXT)
   const options = () => ({ shim: shim!, state: state.path })
   const lab = (): RunningLab => new RunningLab('pnt', shim!, state.path)

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findProgram } from '../../src/host/privilege.ts'
 import { missing, shim, titled } from '../../src/host/testing/requirements.ts'
-import { hostState, run, temporaryState } from './host-state.ts'
+import { type HostState, hostState, NO_STATE, run, temporaryState } from './host-state.ts'
 
 const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 /** Nobody's: not in any file of users. */
@@ -40,9 +40,9 @@ links: [n1 -- host]
 `
 
 describe.skipIf(reason !== '')(titled('lab without root', reason), () => {
-  let folder = temporaryState()
+  let folder = NO_STATE
   let state = ''
-  let before = hostState(shim!, 'pnuser', '')
+  let before: HostState
   const file = (): string => join(folder.path, 'lab.yaml')
 
   beforeEach(() => {
