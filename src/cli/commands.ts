@@ -1,4 +1,5 @@
 /** The table of all commands, in the order of help. Data only: nothing here imports what a command does. */
+import { BENCH_COMMANDS } from './bench-commands.ts'
 import type { CommandSpec, GroupSpec } from './command.ts'
 import { SHELLS, type Shell } from './completion.ts'
 import { DOCTOR, DOCTOR_PROBE } from './doctor-commands.ts'
@@ -38,6 +39,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...LAB_COMMANDS,
   ...NODE_COMMANDS,
   ...MODULE_COMMANDS,
+  ...BENCH_COMMANDS,
   DOCTOR,
   completion,
 ]

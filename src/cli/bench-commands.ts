@@ -1,0 +1,50 @@
+/** The measurements, as data; see {@link CommandSpec}. */
+import type { CommandSpec, OptionSpec } from './command.ts'
+
+const CHECK: OptionSpec = { type: 'flag', summary: 'exit code 3 if a figure is short of what is required' }
+const ROUNDS: OptionSpec = {
+  type: 'integer',
+  value: 'N',
+  min: 1,
+  max: 1_000,
+  summary: 'of all candidates',
+  fallback: '5',
+}
+
+const benchUdp: CommandSpec = {
+  name: 'bench udp',
+  summary: 'the way of a datagram, against the least that C can do',
+  description:
+    'UDP echo through a TUN device, in a window and in turns, against a C program on the same device and against the kernel, candidates in turn each round. ' +
+    'Needs root; --inproc measures two stacks in one process instead.',
+  options: {
+    rounds: ROUNDS,
+    seconds: { type: 'number', value: 'N', min: 0.1, max: 3_600, summary: 'of each load', fallback: '3' },
+    bytes: { type: 'integer', value: 'N', min: 8, max: 65_507, summary: 'of each datagram', fallback: '64' },
+    window: {
+      type: 'integer',
+      value: 'N',
+      min: 1,
+      max: 65_536,
+      summary: 'datagrams in flight',
+      fallback: '64',
+    },
+    pings: {
+      type: 'integer',
+      value: 'N',
+      min: 0,
+      summary: 'requests of ping -f, in both families',
+      fallback: '10000',
+    },
+    ipv6: { type: 'flag', short: '6', summary: 'over IPv6' },
+    inproc: { type: 'flag', summary: 'without devices and kernel' },
+    check: CHECK,
+  },
+  examples: [
+    { command: 'bench udp', text: 'about three minutes, as root' },
+    { command: 'bench udp --inproc --rounds 3 --json', text: 'anywhere' },
+  ],
+  load: async () => (await import('./bench.ts')).benchUdp,
+}
+
+export const BENCH_COMMANDS: readonly CommandSpec[] = [benchUdp]
