@@ -7,6 +7,8 @@ import { knownLabs, LabDirectory, removeStaleClaims } from './lab-directory.ts'
 import { isAlive } from './marks.ts'
 import { type Removal, removeLab } from './remove.ts'
 
+const SETTLE_MS = 50
+
 /** Why a lab is pruned, or left alone. */
 export type LabCondition = 'whole' | 'coming up' | 'half made' | 'damaged'
 
@@ -46,6 +48,8 @@ export interface PruneOptions {
 
 /** One lab that cannot be removed does not keep the others from it. */
 export async function pruneLabs(options: PruneOptions): Promise<PrunedLab[]> {
+  // Who was killed a moment ago may not have ended yet, and would pass for alive.
+  await new Promise(resolve => setTimeout(resolve, SETTLE_MS))
   removeStaleClaims(options.state)
   const pruned: PrunedLab[] = []
   for (const name of knownLabs(options.state)) {
