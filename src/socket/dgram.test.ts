@@ -12,7 +12,12 @@ const listening = async (host: TestHost, type: 'udp4' | 'udp6' = 'udp4'): Promis
   return socket
 }
 
-const turn = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 5))
+async function turn(): Promise<void> {
+  for (let i = 0; i < 6; i++) {
+    await new Promise(resolve => setTimeout(resolve, 1))
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
 
 /** A link that takes nothing until it is told to. */
 function attachStuckLink(host: TestHost): void {

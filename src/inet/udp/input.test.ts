@@ -4,6 +4,7 @@ import { nonZero } from '../../base/counters.ts'
 import { freemsg } from '../../streams/mblk/alloc.ts'
 import { OFFLOAD_CSUM_NEEDED, OFFLOAD_CSUM_VALID } from '../../streams/mblk/mblk.ts'
 import { M_CTL } from '../../streams/mblk/types.ts'
+import { WR } from '../../streams/queue.ts'
 import { chainOf, flat } from '../../streams/testing/messages.ts'
 import { ERROR_HOST_UNREACHABLE, ERROR_PORT_UNREACHABLE } from '../icmp/errors.ts'
 import { pattern } from '../testing/packets.ts'
@@ -120,7 +121,10 @@ describe('inet/udp/input', () => {
         spoil: b => b.fill(0x77, 6, 8),
         mark: data => (data.offload = offload),
       })
-      freemsg(s.getmsg()!)
+      const mp = s.getmsg()!
+      // What was said of the packet says nothing of the data: a program may send it on.
+      expect([mp.cont!.offload, mp.cont!.csumStart, mp.cont!.csumOffset]).toEqual([0, 0, 0])
+      freemsg(mp)
       t.finish()
     },
   )
@@ -183,6 +187,16 @@ describe('inet/udp/input', () => {
       expect(nonZero(t.counters)).toEqual({ 'no-listener': 1, 'rejects-out': 1 })
       t.finish()
     }
+  })
+
+  it('checklist 3.4-25: with IP full nobody is told; refusals do not pile up', () => {
+    const t = makeUdpTest({ ipHiwat: 1_000 })
+    t.ip.setOpen(false)
+    for (let i = 0; i < 100; i++) t.receive({ port: 9_999, data: 'anybody?' })
+    expect(t.counters['no-listener']).toBe(100)
+    expect(t.counters['rejects-out']).toBeLessThan(20)
+    expect(WR(t.ip.stream.bottom).zero.messages).toBe(t.counters['rejects-out'])
+    t.finish()
   })
 
   it('checklist 3.4-25: a datagram to many that nobody wants gets no answer', () => {

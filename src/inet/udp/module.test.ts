@@ -58,6 +58,24 @@ describe('inet/udp/module: flow control', () => {
     t.finish()
   })
 
+  it('what waits goes first, even when there is room below already', () => {
+    const t = makeUdpTest({ ipHiwat: 500 })
+    const s = t.open({ bind: { port: 7 } })
+    t.ip.setOpen(false)
+    for (let i = 1; i <= 10; i++) s.putmsg(request(t, PEER, 9, pattern(i * 10)))
+    expect(WR(s.bottom).first).not.toBeNull()
+    t.ip.setOpen(true)
+    // IP works off its queue; the endpoint has not had its turn yet.
+    while (WR(t.ip.stream.bottom).first !== null) t.runtime.turn(1)
+    expect(WR(s.bottom).first).not.toBeNull()
+    s.putmsg(request(t, PEER, 9, pattern(110)))
+    t.settle()
+    expect(t.ip.sent.map(mp => mp.cont!.wptr - mp.cont!.rptr)).toEqual(
+      Array.from({ length: 11 }, (_, i) => 10 * (i + 1) + 8),
+    )
+    t.finish()
+  })
+
   it('checklist 3.4-26: endpoints that wait for IP take turns; none is starved by one that sends all the time', () => {
     const t = makeUdpTest({ ipHiwat: 4_096, arenaOptions: { sizeBytes: 32 * 1024 * 1024, poison: false } })
     const greedy = t.open({ bind: { port: 1 } })
