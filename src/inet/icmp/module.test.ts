@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { freemsg } from '../../streams/mblk/alloc.ts'
 import { Stream } from '../../streams/stream.ts'
 import { IpFixture } from '../testing/ip-fixture.ts'
 import {
@@ -145,5 +146,25 @@ describe('icmp/module', () => {
     fixture.test.settle()
     const sequences = fixture.link.take().map(packet => packet[27])
     expect(sequences).toEqual(Array.from({ length: 40 }, (_, i) => i))
+  })
+  it('checklist 3.6-63: endpoints whose requests wait go on when IP has room again', () => {
+    const streams = [open(1), open(2)]
+    fixture.link.blocked = true
+    let taken = 0
+    for (const stream of streams) {
+      for (;;) {
+        const mp = fixture.request(pattern(30_000), { remote: '10.0.0.1' })
+        if (stream.putmsg(mp)) taken++
+        else {
+          freemsg(mp)
+          break
+        }
+      }
+    }
+    fixture.link.unblock()
+    fixture.test.settle()
+    // 30,008 bytes in pieces of 1480.
+    expect(fixture.link.take()).toHaveLength(taken * 21)
+    expect(streams.map(stream => stream.poll().writable)).toEqual([true, true])
   })
 })

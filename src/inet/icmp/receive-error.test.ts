@@ -157,6 +157,19 @@ describe('icmp/receive-error', () => {
     expect(fixture.count(type < 17 ? 'icmp-timestamp-ignored' : 'icmp-address-mask-ignored')).toBe(1)
   })
 
+  it('errors about loopback come by way of the loopback alone', () => {
+    const own = [127, 0, 0, 1]
+    const quote = ipv4Packet(ports(), { protocol: 17, source: own, destination: own })
+    fixture.link.bring(error4(3, 3, quote))
+    expect(fixture.receive(udp)).toEqual([])
+    expect(fixture.count('icmp-quote-not-ours')).toBe(1)
+    const tcp = fixture.upper(6)
+    fixture.send(tcp, pattern(40), { remote: '127.0.0.1', protocol: 99 })
+    const [received] = fixture.receive(tcp)
+    expect(received).toBeUndefined()
+    expect(fixture.count('icmp-quote-no-transport')).toBe(1)
+  })
+
   it('an error for a transport that is not there is counted', () => {
     const quote = ipv4Packet(ports(), { protocol: 99, source: DESTINATION4, destination: SOURCE4 })
     fixture.link.bring(error4(3, 3, quote))

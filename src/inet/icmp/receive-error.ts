@@ -115,7 +115,9 @@ export function errorInput(
   const { destinations } = ip
   const own = destinations.find(quote.local0, quote.local1, quote.local2, quote.local3, 0)
   const kind = destinations.table[own + DEST_KIND]
-  if (kind !== KIND_LOCAL && kind !== KIND_LOOPBACK) return drop(ip, front, 'icmp-quote-not-ours')
+  // What travels between loopback addresses nobody outside has seen.
+  if (kind !== KIND_LOCAL && !(kind === KIND_LOOPBACK && from.loopback))
+    return drop(ip, front, 'icmp-quote-not-ours')
   ip.counters['icmp-errors-in']++
   let mtu = 0
   if (error === ERROR_TOO_BIG) {

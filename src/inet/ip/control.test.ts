@@ -167,6 +167,12 @@ describe('ip/control', () => {
       expect(via('203.0.113.1')).toBe(ERROR_NET_UNREACHABLE)
     })
 
+    it('what was found unreachable is looked for again when a route comes', () => {
+      expect(via('203.0.113.1')).toBe(ERROR_NET_UNREACHABLE)
+      addRoute(fixture.ip, { prefix: 'default', interface: 'tun1' })
+      expect(via('203.0.113.1')).toBe('tun1')
+    })
+
     it('IPv6 the same, by any word of the prefix', () => {
       addRoute(fixture.ip, { prefix: 'default', interface: 'tun0' })
       addRoute(fixture.ip, { prefix: '2001:db8:1:2:3::/80', interface: 'tun1' })
@@ -252,6 +258,12 @@ describe('ip/control', () => {
       fixture.addLink('tun1', [])
       addRoute(fixture.ip, { prefix: '203.0.113.0/24', interface: 'tun1' })
       expect(source('203.0.113.1')).toBe(words('10.0.0.2'))
+    })
+
+    it('rule 5 goes before rule 8', () => {
+      fixture.addLink('tun1', ['192.0.2.1/24'])
+      addRoute(fixture.ip, { prefix: '10.0.1.0/24', interface: 'tun1' })
+      expect(source('10.0.1.9')).toBe(words('192.0.2.1'))
     })
 
     it('rule 6 goes before rule 8', () => {
