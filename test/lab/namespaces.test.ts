@@ -1,11 +1,15 @@
+import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { StackError } from '../../src/base/errors.ts'
-import { createNamespace, deleteNamespace, namespaceExists } from '../../src/host/namespace.ts'
+import { createNamespace, deleteNamespace, namespaceExists, netnsPath } from '../../src/host/namespace.ts'
 import { missing, shim, titled } from '../../src/host/testing/requirements.ts'
 import { execInNode } from '../../src/lab/exec.ts'
+import { Journal } from '../../src/lab/journal.ts'
 import { LabDirectory } from '../../src/lab/lab-directory.ts'
 import { parseLab } from '../../src/lab/lab-file.ts'
 import { setLink, setPartition } from '../../src/lab/link-faults.ts'
+import { labMark, MARK_VARIABLE, recordOf } from '../../src/lab/marks.ts'
 import { pruneLabs } from '../../src/lab/prune.ts'
 import { removeLab } from '../../src/lab/remove.ts'
 import { RunningLab } from '../../src/lab/running-lab.ts'
@@ -156,5 +160,30 @@ describe.skipIf(reason !== '')(titled('lab in namespaces, kernel hosts only', re
     expect(pruned!.removal).toMatchObject({ foreign: ['pnt-d'] })
     expect(hostState(shim!, 'pnt', state.path).namespaces).toEqual(['pnt-d'])
     deleteNamespace(shim!, 'pnt-d')
+  })
+
+  it('prune finds what was made between an entry of the journal and the mark: killed commands leave such things', async () => {
+    const directory = new LabDirectory('pnt', state.path)
+    const dead = { pid: process.pid, startTime: '1' }
+    directory.claim({ kind: 'lab', name: 'pnt', id: 'killed', ...dead }, recordOf(process.pid)!)
+    using journal = new Journal(directory.journal)
+    for (const name of ['pnt-a', 'pnt-b']) journal.write({ kind: 'namespace', name })
+    journal.write({ kind: 'process', node: 'a' })
+    // Made, not marked; announced as a file, not made; started, not written down.
+    createNamespace(shim!, 'pnt-a')
+    writeFileSync(netnsPath('pnt-b'), '')
+    const env = { ...process.env, [MARK_VARIABLE]: labMark('pnt', 'killed') }
+    spawn('sleep', ['60'], { env, stdio: 'ignore', detached: true }).unref()
+    expect(hostState(shim!, 'pnt', state.path)).toMatchObject({
+      namespaces: ['pnt-a', 'pnt-b'],
+      processes: [expect.any(String)],
+    })
+    const [pruned] = await pruneLabs(options())
+    expect(pruned).toMatchObject({
+      condition: 'half made',
+      error: '',
+      removal: { processes: 1, namespaces: 2, foreign: [] },
+    })
+    expect(hostState(shim!, 'pnt', state.path)).toEqual(before)
   })
 })
