@@ -185,6 +185,19 @@ describe('socket/dgram', () => {
     await host.finish()
   })
 
+  it('closed while a bind is on its way that fails, it closes all the same', async () => {
+    const host = makeTestHost()
+    const socket = createSocket(host, 'udp4')
+    const events: string[] = []
+    for (const name of ['error', 'listening', 'close'] as const) socket.on(name, () => events.push(name))
+    socket.bind(0, '203.0.113.1')
+    socket.send('x', 9, '127.0.0.1')
+    socket.close()
+    await turn()
+    expect(events).toEqual(['error', 'close'])
+    await host.finish()
+  })
+
   it('multicast is refused by name', async () => {
     const host = makeTestHost()
     const socket = await listening(host)

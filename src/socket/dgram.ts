@@ -35,6 +35,8 @@ export class DatagramSocket extends DgramSettings {
   private connected: 'no' | 'connecting' | 'yes' = 'no'
   private local: AddressInfo | null = null
   private remote: AddressInfo | null = null
+  /** Closed, as soon as it is bound or cannot be. */
+  private closing = false
   /** Calls that wait for the socket to be bound. */
   private waiting: (() => void)[] = []
 
@@ -144,6 +146,7 @@ export class DatagramSocket extends DgramSettings {
     this.waiting = []
     this.connected = 'no'
     this.tell(() => this.emit('error', error))
+    if (this.closing && !this.closed) this.close()
   }
 
   private listening(names: unknown): void {
@@ -313,6 +316,7 @@ export class DatagramSocket extends DgramSettings {
     if (typeof callback === 'function') this.on('close', callback)
     if (this.bound === 'binding' && this.waiting.length > 0) {
       // Calls made before the socket is bound are still done.
+      this.closing = true
       this.waiting.push(() => this.close())
       return this
     }
