@@ -1,11 +1,13 @@
 /** The Unix socket of a control port: only its owner may connect, and a dead node's is taken over. */
-import { lstatSync, rmSync } from 'node:fs'
+import { chmodSync, lstatSync, rmSync } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { dirname } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
 import { StackError } from '../base/errors.ts'
 import { makeStateDirectory, SOCKET_PATH_BYTES_MAX } from './state-dir.ts'
 
 /** Nobody but the owner: rw------- */
+const MODE = 0o600
 const UMASK = 0o177
 const PROBE_TIMEOUT_MS = 1_000
 
@@ -24,14 +26,15 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
   await takeOver(path)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => reject(listenError(path, cause)))
-    // The file is made inside this call, so the mask concerns nothing else.
-    const before = process.umask(UMASK)
+    // The file is made inside this call, so the mask concerns nothing else; a worker thread cannot set one.
+    const before = isMainThread ? process.umask(UMASK) : null
     try {
       server.listen(path, () => resolve())
     } finally {
-      process.umask(before)
+      if (before !== null) process.umask(before)
     }
   })
+  chmodSync(path, MODE)
 }
 
 function listenError(path: string, cause: NodeJS.ErrnoException): StackError {

@@ -76,6 +76,7 @@ export class Node {
   /** Names of modules that came from files. */
   private readonly loaded = new Set<string>()
   private readonly startedAt = performance.now()
+  private started = false
   private closing: Promise<CloseReport> | null = null
 
   private constructor(config: NodeConfig, options: NodeOptions) {
@@ -115,6 +116,7 @@ export class Node {
     for (const route of config.routes) this.addRoute(route)
     this.loop.hold()
     await this.network.startServices(config.services)
+    this.started = true
     this.events.add('info', 'node.started', `${config.name}: ${this.open.size} links`)
   }
 
@@ -238,7 +240,7 @@ export class Node {
     this.loop.close()
     if (this.ownArena && !arenaWhole)
       this.events.add('error', 'node.leak', `blocks that did not come home: ${JSON.stringify(arena)}`)
-    this.events.add('info', 'node.closed', this.name)
+    if (this.started) this.events.add('info', 'node.closed', this.name)
     return { arenaWhole, arena }
   }
 

@@ -1,5 +1,5 @@
 /** Where running nodes and labs are found: control sockets and records, by name. */
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StackError } from '../base/errors.ts'
@@ -11,14 +11,29 @@ export const SOCKET_PATH_BYTES_MAX = 107
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** `PUTNEXT_STATE_DIR`, else `/run/putnext` for root, else `putnext` in the user's runtime directory. */
+/**
+ * `PUTNEXT_STATE_DIR`, else `/run/putnext` for root, else `putnext` in the user's runtime directory, else one of the user's
+ * own among the temporary ones.
+ * @throws StackError `ERR_ACCESS` if that is somebody else's
+ */
 export function stateDirectory(env: Environment = process.env): string {
   const chosen = env['PUTNEXT_STATE_DIR']
   if (chosen !== undefined && chosen !== '') return chosen
   if (process.geteuid?.() === 0) return '/run/putnext'
   const runtime = env['XDG_RUNTIME_DIR']
   if (runtime !== undefined && runtime !== '') return join(runtime, 'putnext')
-  return join(tmpdir(), `putnext-${process.geteuid?.() ?? 'user'}`)
+  return ownTemporaryDirectory()
+}
+
+/** Everybody may make directories in /tmp, so one that is there has to be ours. @throws StackError `ERR_ACCESS` */
+function ownTemporaryDirectory(): string {
+  const user = process.geteuid?.() ?? -1
+  const path = join(tmpdir(), `putnext-${user}`)
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found === undefined || (found.isDirectory() && found.uid === user)) return path
+  throw new StackError('ERR_ACCESS', `${path} is not ours`, {
+    hint: 'name a directory of yours with PUTNEXT_STATE_DIR',
+  })
 }
 
 /** Makes a directory of the state, readable by its owner only. @throws StackError `ERR_ACCESS` */
