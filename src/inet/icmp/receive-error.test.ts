@@ -158,11 +158,12 @@ describe('icmp/receive-error', () => {
   })
 
   it('errors about loopback come by way of the loopback alone', () => {
-    const own = [127, 0, 0, 1]
-    const quote = ipv4Packet(ports(), { protocol: 17, source: own, destination: own })
-    fixture.link.bring(error4(3, 3, quote))
+    for (const own of [[127, 0, 0, 1], DESTINATION4]) {
+      const quote = ipv4Packet(ports(), { protocol: 17, source: own, destination: own })
+      fixture.link.bring(error4(3, 3, quote))
+    }
     expect(fixture.receive(udp)).toEqual([])
-    expect(fixture.count('icmp-quote-not-ours')).toBe(1)
+    expect(fixture.count('icmp-quote-not-ours')).toBe(2)
     const tcp = fixture.upper(6)
     fixture.send(tcp, pattern(40), { remote: '127.0.0.1', protocol: 99 })
     const [received] = fixture.receive(tcp)

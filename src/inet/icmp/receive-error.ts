@@ -112,12 +112,7 @@ export function errorInput(
   if (front === null) return
   const fault = family === 4 ? readQuote4(front, headerBytes) : readQuote6(front, headerBytes)
   if (fault !== null) return drop(ip, front, fault)
-  const { destinations } = ip
-  const own = destinations.find(quote.local0, quote.local1, quote.local2, quote.local3, 0)
-  const kind = destinations.table[own + DEST_KIND]
-  // What travels between loopback addresses nobody outside has seen.
-  if (kind !== KIND_LOCAL && !(kind === KIND_LOOPBACK && from.loopback))
-    return drop(ip, front, 'icmp-quote-not-ours')
+  if (!isFromUs(ip, from)) return drop(ip, front, 'icmp-quote-not-ours')
   ip.counters['icmp-errors-in']++
   let mtu = 0
   if (error === ERROR_TOO_BIG) {
@@ -127,6 +122,18 @@ export function errorInput(
   }
   freemsg(front)
   tell(ip, from, error, mtu)
+}
+
+/** Whether the quoted packet is one that we sent, by a way on which the reporter could have seen it. */
+function isFromUs(ip: Ip, from: Interface): boolean {
+  const { destinations } = ip
+  const { table } = destinations
+  const local =
+    table[destinations.find(quote.local0, quote.local1, quote.local2, quote.local3, 0) + DEST_KIND]
+  if (from.loopback) return local === KIND_LOCAL || local === KIND_LOOPBACK
+  const remote =
+    table[destinations.find(quote.remote0, quote.remote1, quote.remote2, quote.remote3, 0) + DEST_KIND]
+  return local === KIND_LOCAL && remote !== KIND_LOCAL && remote !== KIND_LOOPBACK
 }
 
 function readQuote4(mp: Mblk, headerBytes: number): IpCounter | null {

@@ -7,7 +7,6 @@ export const IP_COUNTERS = [
   'packets-out',
   'packets-delivered',
   'packets-forwarded',
-  'packets-looped-back',
   'datagrams-reassembled',
   'datagrams-fragmented',
   'fragments-out',
@@ -48,12 +47,10 @@ export const IP_COUNTERS = [
   // Offload fields that do not fit the packet
   'offload-mismatch',
   'offload-fragment',
-  'gso-segments',
   // Delivery
   'protocol-unknown',
   'upper-full',
   'link-full',
-  'link-down',
   'no-buffers',
   // ICMP
   'icmp-truncated',
