@@ -2,7 +2,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { StackError } from '../base/errors.ts'
 import { endProcess } from './end-process.ts'
-import { NodeProcess, type NodeSnapshot } from './node-process.ts'
+import { NodeProcess } from './node-process.ts'
 import { type Place, peerPath, spawnIn } from './peers.ts'
 import type { BenchSite } from './site.ts'
 
@@ -37,8 +37,8 @@ export interface Candidate {
   start(): Promise<void>
   /** Its processes have ended and its links are gone when it returns. Harmless if it was not started. */
   stop(): Promise<void>
-  /** What the candidate counts itself, if it does. @param collect - garbage first */
-  snapshot?(collect: boolean): Promise<NodeSnapshot>
+  /** Of the node: what it counts itself. */
+  readonly inside?: NodeProcess
 }
 
 /** The first line of a peer, which says that it is ready; an error if it ends before. */
@@ -131,12 +131,12 @@ export class NodeCandidate implements Candidate {
   readonly name = 'node'
   readonly port = 7
   readonly place: Place
-  private readonly process: NodeProcess
+  readonly inside: NodeProcess
 
   /** @param program - the file of the command line, for a node that is not this package's */
   constructor(site: BenchSite, program?: string) {
     this.place = site.namespace('node')
-    this.process = new NodeProcess({
+    this.inside = new NodeProcess({
       directory: site.directory,
       ...(program === undefined ? {} : { program }),
       config: {
@@ -157,14 +157,10 @@ export class NodeCandidate implements Candidate {
   }
 
   start(): Promise<void> {
-    return this.process.start()
+    return this.inside.start()
   }
 
   stop(): Promise<void> {
-    return this.process.stop()
-  }
-
-  snapshot(collect: boolean): Promise<NodeSnapshot> {
-    return this.process.snapshot(collect)
+    return this.inside.stop()
   }
 }

@@ -27,13 +27,11 @@ export interface NodeProcessOptions {
   readonly program?: string
 }
 
-/** What the node has counted, and its heap. */
-export interface NodeSnapshot {
-  readonly heap: HeapState
+/** What the node has counted since it began. */
+export interface NodeTotals {
   readonly copies: CopyTotals
-  /** Datagrams that came to an endpoint, and that left one. */
+  /** Datagrams that came to an endpoint. */
   readonly datagramsIn: number
-  readonly datagramsOut: number
 }
 
 export class NodeProcess {
@@ -65,18 +63,16 @@ export class NodeProcess {
     await this.orEnd(ready, START_TIMEOUT_MS, 'does not become ready')
   }
 
-  /** @param collect - garbage first, so that the heap shows live objects only */
-  async snapshot(collect: boolean): Promise<NodeSnapshot> {
-    // The heap last before a load and first after it: asking the control port allocates.
-    const before = collect ? null : await this.ask('now')
+  /** Asks the control port; the answer itself leaves garbage on the node's heap. */
+  async totals(): Promise<NodeTotals> {
     const metrics = await this.control.metrics()
     const { udp } = await this.control.counters()
-    return {
-      heap: before ?? (await this.ask('collected')),
-      copies: copyTotals(metrics),
-      datagramsIn: udp?.['datagrams-in'] ?? Number.NaN,
-      datagramsOut: udp?.['datagrams-out'] ?? Number.NaN,
-    }
+    return { copies: copyTotals(metrics), datagramsIn: udp?.['datagrams-in'] ?? Number.NaN }
+  }
+
+  /** Asks the probe. */
+  heap(question: ProbeQuestion): Promise<HeapState> {
+    return this.ask(question)
   }
 
   async stop(): Promise<void> {

@@ -1,5 +1,5 @@
 /** What a measurement must show, and whether it did. */
-import { judge, type Limit, ROUNDS_MIN, type Verdict } from './statistics.ts'
+import { judge, type Limit, median, ROUNDS_MIN, type Verdict } from './statistics.ts'
 
 export interface Requirement {
   readonly name: string
@@ -27,4 +27,15 @@ export function overRounds(
 /** A count that one look decides. */
 export function once(name: string, limit: Limit, unit: string, measured: number): Requirement {
   return { name, limit, unit, measured, range: null, verdict: judge([measured], limit, 1) }
+}
+
+/**
+ * A quantity whose rounds are disturbed by single events, as a heap is by the compiler: the median decides.
+ * @param samples - by round
+ */
+export function byMedian(name: string, limit: Limit, unit: string, samples: readonly number[]): Requirement {
+  const measured = median(samples)
+  const range = [Math.min(...samples), Math.max(...samples)] as const
+  const verdict = samples.length < ROUNDS_MIN ? 'unclear' : judge([measured], limit, 1)
+  return { name, limit, unit, measured, range, verdict }
 }

@@ -13,7 +13,7 @@ import { type CopiesPerDatagram, type CopyTotals, copiesPerDatagram } from './co
 import { HEAP_BYTES_MAX, type HeapGrowth, HeapWatch, heapGrowth } from './heap.ts'
 import { describeMachine, type Machine } from './machine.ts'
 import { Progress } from './progress.ts'
-import { once, overRounds, type Requirement } from './requirements.ts'
+import { byMedian, once, type Requirement } from './requirements.ts'
 import { quantile, type Summary, summarize } from './statistics.ts'
 import type { UdpPlan } from './udp-report.ts'
 
@@ -199,7 +199,7 @@ function reportOf(plan: UdpPlan, machine: Machine, measured: readonly Round[]): 
   const copies = measured.reduce((sum, one) => sum + one.copies.userSpaceCalls, 0)
   const requirements = [
     once('user-space copies, all rounds', { atMost: 0 }, 'copies', copies),
-    overRounds('heap growth by datagram', { atMost: HEAP_BYTES_MAX }, 'bytes', kept, summarize(kept).median),
+    byMedian('heap growth by datagram', { atMost: HEAP_BYTES_MAX }, 'bytes', kept),
   ]
   const warnings = ['in one process, over a wire: no kernel, no device, and no ceiling to compare with']
   if (machine.busy) warnings.push(`the machine was busy when it began (load ${machine.load.toFixed(1)})`)

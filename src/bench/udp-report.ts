@@ -5,7 +5,7 @@ import { HEAP_BYTES_MAX, type HeapGrowth } from './heap.ts'
 import type { Machine } from './machine.ts'
 import type { LoadResult, PingResult } from './peers.ts'
 import type { OnProgress } from './progress.ts'
-import { once, overRounds, type Requirement } from './requirements.ts'
+import { byMedian, once, overRounds, type Requirement } from './requirements.ts'
 import { compare, type Ratio, ROUNDS_MIN, SPREAD_MAX, type Summary, summarize } from './statistics.ts'
 
 /** The options with their defaults. */
@@ -151,7 +151,7 @@ function requirementsOf(
       pingpongP50.medianOfRatios,
     ),
     once('user-space copies, all rounds', { atMost: 0 }, 'copies', copies),
-    overRounds('heap growth by datagram', { atMost: HEAP_BYTES_MAX }, 'bytes', kept, summarize(kept).median),
+    byMedian('heap growth by datagram', { atMost: HEAP_BYTES_MAX }, 'bytes', kept),
     ...pings.map(({ address, lost, sent }) =>
       once(`ping -f ${address}, ${sent} times`, { atMost: 0 }, 'lost', lost),
     ),

@@ -6,7 +6,6 @@ import { CANDIDATE_TITLES, type Candidate, Ceiling, FAR, KernelSockets, NodeCand
 import { copiesPerDatagram } from './copies-check.ts'
 import { heapGrowth } from './heap.ts'
 import { describeMachine } from './machine.ts'
-import type { NodeSnapshot } from './node-process.ts'
 import { buildPeers, floodPing, type Load, type LoadResult, type PingResult, runLoad } from './peers.ts'
 import { type OnProgress, Progress } from './progress.ts'
 import { BenchSite, requirePrivileges } from './site.ts'
@@ -30,9 +29,9 @@ export interface UdpBenchOptions {
   readonly seconds?: number
   /** Two stacks in this process: no device, no kernel, no ceiling. */
   readonly inproc?: boolean
-  /** Of each datagram; 64 by default, 8 at the least. */
+  /** Of each datagram, 8 to 1,400; 64 by default. */
   readonly bytes?: number
-  /** Datagrams in flight; 64 by default. */
+  /** Datagrams in flight, 1 to 1,024; 64 by default. */
   readonly window?: number
   /** 4 by default. */
   readonly family?: 4 | 6
@@ -46,11 +45,16 @@ export interface UdpBenchOptions {
 
 const ROUNDS = 5
 const SECONDS = 3
-/** Before a load counts: enough for the compiler of the node's JavaScript. */
-const CANDIDATE_WARMUP_SECONDS = 1.5
+/** What `udp-load` keeps track of. */
+const WINDOW_MAX = 1_024
+/** Before anything counts: enough for the compiler of the node's JavaScript. */
+const WARMUPS = [
+  ['window', 1.5],
+  ['pingpong', 0.5],
+] as const
 const LOAD_WARMUP_SECONDS = 0.5
-/** Of a candidate's round, beside the loads. */
-const START_SECONDS = 1.5
+/** Of a candidate's round, beside the loads: start, warm-up, end. */
+const START_SECONDS = 3
 
 /**
  * @throws StackError `ERR_PERMISSION` without root or TUN, `ERR_NOT_FOUND` without the peers, `ERR_TIMED_OUT` if a candidate
@@ -73,15 +77,25 @@ export async function run(options: UdpBenchOptions = {}): Promise<UdpReport> {
   }
 }
 
+/** @throws StackError `ERR_BAD_ARGUMENT` */
 function planOf(options: UdpBenchOptions): UdpPlan {
   const { rounds = ROUNDS, seconds = SECONDS, bytes = 64, window = 64, family = 4, pings = 10_000 } = options
+  within('rounds', rounds, 1, 1_000)
+  within('seconds', seconds, 0.1, 3_600)
+  within('bytes', bytes, 8, 1_400)
+  within('window', window, 1, WINDOW_MAX)
   const { signal, onProgress } = options
   return { rounds, seconds, bytes, window, family, pings, signal, onProgress }
 }
 
+function within(name: string, value: number, min: number, max: number): void {
+  if (value >= min && value <= max) return
+  throw new StackError('ERR_BAD_ARGUMENT', `${name} must be ${min} to ${max}, not ${value}`)
+}
+
 async function measureRounds(candidates: readonly Candidate[], plan: UdpPlan): Promise<Rounds> {
   const steps = plan.rounds * candidates.length
-  const stepSeconds = START_SECONDS + CANDIDATE_WARMUP_SECONDS + 2 * (plan.seconds + LOAD_WARMUP_SECONDS)
+  const stepSeconds = START_SECONDS + 2 * (plan.seconds + LOAD_WARMUP_SECONDS)
   const progress = new Progress(steps, steps * stepSeconds * 1_000, plan.onProgress)
   const measured: Rounds = { ceiling: [], node: [], kernel: [] }
   for (let round = 0; round < plan.rounds; round++) {
@@ -102,12 +116,11 @@ async function measure(candidate: Candidate, plan: UdpPlan, say: (load: string) 
   const base = { address, port: candidate.port, bytes, window }
   try {
     await candidate.start()
-    await runLoad(
-      candidate.place,
-      { ...base, mode: 'window', seconds: CANDIDATE_WARMUP_SECONDS, warmupSeconds: 0 },
-      signal,
-    )
-    const under = async (mode: Load['mode']): Promise<{ result: LoadResult; count: NodeCount | null }> => {
+    for (const [mode, warmupSeconds] of WARMUPS)
+      await runLoad(candidate.place, { ...base, mode, seconds: warmupSeconds, warmupSeconds: 0 }, signal)
+    // What asking the first time leaves on the heap is not the datagrams'.
+    await candidate.inside?.totals()
+    const under = (mode: Load['mode']): Promise<{ result: LoadResult; count: NodeCount | null }> => {
       say(mode)
       const load = { ...base, mode, seconds, warmupSeconds: LOAD_WARMUP_SECONDS }
       return counting(candidate, () => runLoad(candidate.place, load, signal))
@@ -126,24 +139,22 @@ async function measure(candidate: Candidate, plan: UdpPlan, say: (load: string) 
 
 /** Runs a load between two looks at what the candidate counts. */
 async function counting(
-  candidate: Candidate,
+  { inside }: Candidate,
   load: () => Promise<LoadResult>,
 ): Promise<{ result: LoadResult; count: NodeCount | null }> {
-  const { snapshot } = candidate
-  if (snapshot === undefined) return { result: await load(), count: null }
-  const before = await snapshot.call(candidate, true)
+  if (inside === undefined) return { result: await load(), count: null }
+  const totals = await inside.totals()
+  const before = await inside.heap('collected')
   const result = await load()
-  const after = await snapshot.call(candidate, false)
-  const rest = await snapshot.call(candidate, true)
-  return { result, count: countOf(before, after, rest) }
-}
-
-function countOf(before: NodeSnapshot, after: NodeSnapshot, rest: NodeSnapshot): NodeCount {
-  const datagrams = after.datagramsIn - before.datagramsIn
-  return {
-    copies: copiesPerDatagram(before.copies, after.copies, datagrams),
-    heap: heapGrowth(before.heap, after.heap, rest.heap, datagrams),
+  const after = await inside.heap('now')
+  const rest = await inside.heap('collected')
+  const { copies, datagramsIn } = await inside.totals()
+  const datagrams = datagramsIn - totals.datagramsIn
+  const count = {
+    copies: copiesPerDatagram(totals.copies, copies, datagrams),
+    heap: heapGrowth(before, after, rest, datagrams),
   }
+  return { result, count }
 }
 
 async function pingNode(node: Candidate, { pings, signal, onProgress }: UdpPlan): Promise<PingResult[]> {
