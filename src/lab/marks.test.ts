@@ -14,7 +14,7 @@ import {
 const linux = process.platform === 'linux'
 const started: number[] = []
 
-function sleeper(mark: string, command = 'sleep 60'): number {
+function sleeper(mark: string, command = 'exec sleep 60'): number {
   const child = spawn('/bin/sh', ['-c', command], {
     env: { ...process.env, [MARK_VARIABLE]: mark },
     stdio: 'ignore',
