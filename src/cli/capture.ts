@@ -71,6 +71,32 @@ function sinkOf({ host }: Invocation, file: string): Writable {
   }
 }
 
-async function captureKernel(_invocation: Invocation, _file: string): Promise<CaptureTotals> {
-  throw new StackError('ERR_NOT_SUPPORTED', 'this build has no capture of kernel interfaces')
+const KERNEL_SNAPLEN_MAX = 65_535
+
+/** NODE is an interface here, in the namespace that the command is started in. */
+async function captureKernel(invocation: Invocation, file: string): Promise<CaptureTotals> {
+  const { args, out, signal } = invocation
+  if (args.string('at') !== undefined) throw new UsageError('--at is for nodes: the kernel has one joint')
+  const { startKernelCapture } = await import('../driver/kernel-capture.ts')
+  const writable = sinkOf(invocation, file)
+  const [count, filter] = [args.number('count'), args.string('filter')]
+  const capture = startKernelCapture({
+    interface: args.required('NODE'),
+    // What is handed over is valid during the call only.
+    sink: { startedAtUs: Date.now() * 1_000, write: bytes => void writable.write(bytes.slice()) },
+    snaplen: Math.min(args.number('snaplen') ?? KERNEL_SNAPLEN_MAX, KERNEL_SNAPLEN_MAX),
+    ...(count === undefined ? {} : { packets: count }),
+    ...(filter === undefined ? {} : { filter }),
+  })
+  out.note(`capturing${file === '-' ? '' : ` to ${file}`}; Ctrl-C ends it`)
+  signal.addEventListener('abort', () => capture.stop(), { once: true })
+  if (signal.aborted) capture.stop()
+  const seconds = args.number('seconds')
+  const timer = seconds === undefined ? null : setTimeout(() => capture.stop(), seconds * 1_000)
+  try {
+    return await capture.done
+  } finally {
+    if (timer !== null) clearTimeout(timer)
+    if (file !== '-') await new Promise<void>(resolve => writable.end(() => resolve()))
+  }
 }

@@ -134,6 +134,7 @@ describe('cli/capture', () => {
     ['capture n1 -w FILE --at w9', 1, 'there is no link or stream "w9"'],
     ['capture n1 -w FILE --at w0/wire', 1, 'nothing goes below wire'],
     ['capture n1 -w FILE --filter colour', 78, 'capture: filter'],
+    ['capture --kernel lo --at w0 -w FILE', 2, 'the kernel has one joint'],
     ['capture n1 -w /nonexistent/x', 77, 'cannot write to /nonexistent/x'],
   ])('%s: exit code %i', async (line, code, text) => {
     const said = await run(line.replace('FILE', join(directory, 'x.pcapng')))
