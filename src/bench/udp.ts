@@ -2,6 +2,7 @@
  * `putnext bench udp`: the way of a datagram from a TUN device to an echo service and back, against the least that C can
  * do there, candidates interleaved. Needs root and a TUN device; without, `inproc` measures two stacks in one process.
  */
+import { StackError } from '../base/errors.ts'
 import { CANDIDATE_TITLES, type Candidate, Ceiling, FAR, KernelSockets, NodeCandidate } from './candidates.ts'
 import { copiesPerDatagram } from './copies-check.ts'
 import { heapGrowth } from './heap.ts'
