@@ -47,4 +47,25 @@ const benchUdp: CommandSpec = {
   load: async () => (await import('./bench.ts')).benchUdp,
 }
 
-export const BENCH_COMMANDS: readonly CommandSpec[] = [benchUdp]
+const benchModules: CommandSpec = {
+  name: 'bench modules',
+  summary: 'what a module in the way of a message costs, and the calls on messages',
+  description:
+    'In one process, without a device: streams with 0 to 16 modules that do nothing, and the slope of the price.',
+  options: {
+    rounds: { ...ROUNDS, fallback: '7' },
+    seconds: {
+      type: 'number',
+      value: 'N',
+      min: 0.01,
+      max: 3_600,
+      summary: 'of each point in a round',
+      fallback: '0.2',
+    },
+    check: CHECK,
+  },
+  examples: [{ command: 'bench modules', text: 'anywhere, in less than a minute' }],
+  load: async () => (await import('./bench.ts')).benchModules,
+}
+
+export const BENCH_COMMANDS: readonly CommandSpec[] = [benchUdp, benchModules]
