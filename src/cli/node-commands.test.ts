@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { until } from '../node/testing.ts'
 import { COMMANDS, GROUPS } from './commands.ts'
 import { type RunOptions, runLine, type Said } from './testing.ts'
 
@@ -43,11 +44,8 @@ async function start(line = `node run ${file}`): Promise<{ stop: AbortController
   const stop = new AbortController()
   const node = { stop, ended: run(line, { signal: stop.signal }) }
   running.push(node)
-  for (let i = 0; i < 200; i++) {
-    if ((await run('node status n1')).code === 0) return node
-    await new Promise(resolve => setTimeout(resolve, 10))
-  }
-  throw new Error('the node did not start')
+  await until(async () => (await run('node status n1')).code === 0, 'the node runs')
+  return node
 }
 
 describe('cli/node run', () => {

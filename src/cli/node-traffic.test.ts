@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readPcapng } from '../driver/pcapng-reader.ts'
+import { until } from '../node/testing.ts'
 import { COMMANDS, GROUPS } from './commands.ts'
 import { type RunOptions, runLine, type Said } from './testing.ts'
 
@@ -25,7 +26,7 @@ beforeEach(async () => {
   )
   stop = new AbortController()
   ended = run(`node run ${file}`, { signal: stop.signal })
-  while ((await run('node status n1')).code !== 0) await new Promise(resolve => setTimeout(resolve, 5))
+  await until(async () => (await run('node status n1')).code === 0, 'the node runs')
 })
 
 afterEach(async () => {
@@ -76,17 +77,17 @@ describe('cli/ping', () => {
 
 describe('cli/nc', () => {
   it('sends stdin and prints what comes back', async () => {
-    const said = await run('nc -u n1 10.0.0.1 7 -w 100ms', { stdin: 'hello\n' })
+    const said = await run('nc -u n1 10.0.0.1 7 -w 500ms', { stdin: 'hello\n' })
     expect(said).toMatchObject({ code: 0, stdout: 'hello\n' })
-    const { stdout } = await run('nc -u n1 10.0.0.1 7 -w 100ms --json', { stdin: 'hello\n' })
+    const { stdout } = await run('nc -u n1 10.0.0.1 7 -w 500ms --json', { stdin: 'hello\n' })
     expect(JSON.parse(stdout)).toMatchObject({ result: { sent: 1, received: 1 } })
   })
 
   it('-l: waits for datagrams until it is interrupted', async () => {
     const interrupt = new AbortController()
     const listening = run('nc -u -l n1 9000', { signal: interrupt.signal })
-    await new Promise(resolve => setTimeout(resolve, 30))
-    await run('nc -u n1 10.0.0.1 9000 -w 50ms', { stdin: 'question' })
+    await until(async () => (await run('plumb n1 --all')).stdout.includes('\nnc'), 'the listener is there')
+    await run('nc -u n1 10.0.0.1 9000 -w 200ms', { stdin: 'question' })
     interrupt.abort()
     expect(await listening).toMatchObject({ code: 0, stdout: 'question' })
   })
@@ -108,7 +109,7 @@ describe('cli/capture', () => {
   it('writes a file, a joint and a number of packets as asked', async () => {
     const file = join(directory, 'lo.pcapng')
     const capturing = run(`capture n1 --at lo -w ${file} --count 3 --json`)
-    await new Promise(resolve => setTimeout(resolve, 40))
+    await until(async () => (await run('plumb n1 show lo')).stdout.includes('capture'), 'the capture runs')
     await run('ping n1 10.0.0.1 -c 3 -i 1ms')
     const said = await capturing
     expect(JSON.parse(said.stdout)).toMatchObject({ ok: true, result: { file, recorded: 3, notRecorded: 0 } })
@@ -120,7 +121,7 @@ describe('cli/capture', () => {
     const file = join(directory, 'lo.pcapng')
     const interrupt = new AbortController()
     const capturing = run(`capture n1 --at lo -w ${file} --filter icmp`, { signal: interrupt.signal })
-    await new Promise(resolve => setTimeout(resolve, 40))
+    await until(async () => (await run('plumb n1 show lo')).stdout.includes('capture'), 'the capture runs')
     await run('ping n1 10.0.0.1 -c 1')
     interrupt.abort()
     expect((await capturing).stderr).toMatch(/[1-9] packets recorded/)

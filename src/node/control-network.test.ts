@@ -13,6 +13,7 @@ import { FrameReader, frame } from './datagram-frames.ts'
 import type { EchoResult } from './network.ts'
 import { Node } from './node.ts'
 import type { PingSummary } from './ping-statistics.ts'
+import { until } from './testing.ts'
 import { Wires } from './wires.ts'
 
 let directory: string
@@ -39,7 +40,7 @@ beforeEach(async () => {
       ),
     )
   // The ends of the wire hear of each other in the next turn of their loops.
-  await new Promise(resolve => setTimeout(resolve, 5))
+  await until(() => nodes.every(wireIsUp), 'the wire is up')
   port = await ControlPort.open(nodes[0]!, { path: join(directory, 'n1.sock') })
   client = new ControlClient(port.path)
 })
@@ -51,6 +52,11 @@ afterEach(async () => {
   rmSync(directory, { recursive: true })
   expect(arenaWhole).toBe(true)
 })
+
+function wireIsUp(node: Node): boolean {
+  const { interfaces } = node.network.describe() as { interfaces: { name: string; up: boolean }[] }
+  return interfaces.some(({ name, up }) => name === 'w0' && up)
+}
 
 async function ping(options: Parameters<ControlClient['ping']>[0]): Promise<(EchoResult | PingSummary)[]> {
   const lines: (EchoResult | PingSummary)[] = []
@@ -106,9 +112,13 @@ describe('node/control ping', () => {
     expect((await series.next()).value).toMatchObject({ kind: 'reply' })
     stop.abort()
     await expect(series.next()).rejects.toThrow()
-    const before = nodes[0]!.counters()['icmp']!['requests-out']!
-    await new Promise(resolve => setTimeout(resolve, 100))
-    expect(nodes[0]!.counters()['icmp']!['requests-out']).toBeLessThanOrEqual(before + 1)
+    const sent = (): number => nodes[0]!.counters()['icmp']!['requests-out']!
+    await until(async () => {
+      const before = sent()
+      await new Promise(resolve => setTimeout(resolve, 100))
+      return sent() === before
+    }, 'no more requests')
+    expect(sent()).toBeLessThan(1_000)
   })
 })
 
@@ -175,19 +185,21 @@ describe('node/control capture', () => {
       recorded: 4,
       notRecorded: 0,
     })
-    await new Promise(resolve => setTimeout(resolve, 5))
-    expect(modules()).toEqual([])
+    await until(() => modules().length === 0, 'the capture is off')
   })
 
   it('at any joint: below an impairment there is only what it lets through', async () => {
     await client.impair('w0', { loss: '100%' })
-    const [above, below] = [
-      await client.capture({ seconds: 0.2 }),
-      await client.capture({ module: 'impair', seconds: 0.2 }),
-    ]
+    const [above, below] = [await client.capture({}), await client.capture({ module: 'impair' })]
     await ping({ address: '10.0.0.2', count: 2, intervalMs: 1, timeoutMs: 20 })
+    for (const { headers } of [above, below]) await client.stopCapture(String(headers['putnext-capture']))
     expect(readPcapng(await bytesOf(above)).packets).toHaveLength(2)
     expect(readPcapng(await bytesOf(below)).packets).toHaveLength(0)
+  })
+
+  it('ends after a time', async () => {
+    const response = await client.capture({ seconds: 0.01 })
+    expect(readPcapng(await bytesOf(response)).packets).toHaveLength(0)
   })
 
   it('a reader that goes ends its capture', async () => {
@@ -195,8 +207,7 @@ describe('node/control capture', () => {
     const response = await client.capture({}, stop.signal)
     response.on('error', () => {})
     stop.abort()
-    await new Promise(resolve => setTimeout(resolve, 20))
-    expect(modules()).toEqual([])
+    await until(() => modules().length === 0, 'the capture is off')
   })
 
   it('to a file of the node, until it is told to stop', async () => {

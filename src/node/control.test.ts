@@ -9,6 +9,7 @@ import { checkNodeConfig } from './config.ts'
 import { ControlPort } from './control.ts'
 import { ControlClient } from './control-client.ts'
 import { Node } from './node.ts'
+import { until } from './testing.ts'
 
 let directory: string
 let path: string
@@ -222,7 +223,7 @@ describe('node/control', () => {
 
   it('asks for the end of the node when it is told to', async () => {
     expect(await client.shutdown()).toEqual({ ending: true })
-    await new Promise(resolve => setTimeout(resolve, 20))
+    await until(() => asked > 0, 'the request is heard')
     expect(asked).toBe(1)
   })
 

@@ -6,6 +6,7 @@ import { shim as loaded, missing, titled } from '../../src/host/testing/requirem
 import { checkNodeConfig, type NodeConfigInput } from '../../src/node/config.ts'
 import { Node } from '../../src/node/node.ts'
 import { pushModule } from '../../src/node/plumbing.ts'
+import { until } from '../../src/node/testing.ts'
 import { M_DATA, type ModuleInfo, putnext } from '../../src/streams/index.ts'
 
 const reason = missing('shim', 'namespaces', 'tun', 'ip')
@@ -177,7 +178,9 @@ describe('nodes of one process, joined by a wire', () => {
       )
     const nodes = [await make(1), await make(2)]
     // An end hears that the other one is there in the next turn of its own loop.
-    await new Promise(resolve => setTimeout(resolve, 10))
+    const up = (each: Node): boolean =>
+      JSON.stringify(each.network.describe()).includes('"name":"w0","index":2,"up":true')
+    await until(() => nodes.every(up), 'the wire is up')
     for (const address of ['10.0.0.2', 'fd00::2'])
       expect(
         await nodes[0]!.network.ping({ address, sequence: 7, bytes: 1_400, timeoutMs: 2_000 }),
