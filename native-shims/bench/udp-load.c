@@ -18,8 +18,8 @@
 #define DATAGRAM_BYTES_MAX 65507
 #define SAMPLES_MAX (8u << 20)
 #define SOCKET_BUFFER_BYTES (8 << 20)
-// After this a datagram counts as lost.
-#define LOSS_SECONDS 0.1
+// After this a datagram is given up; more than a busy machine keeps a process waiting.
+#define LOSS_SECONDS 0.3
 #define LOSS_LOOK_SECONDS 0.02
 
 struct stamp {

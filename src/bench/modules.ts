@@ -55,6 +55,7 @@ const ARENA_BYTES = 8 * 1024 * 1024
 const MODULE_NANOSECONDS_MAX = 10
 /** A measurement between two looks at the clock takes about that long. */
 const SLICE_MS = 4
+/** Before anything counts, or as long as a point if that is shorter. */
 const WARMUP_MS = 150
 const HEAP_MESSAGES = 1_000_000
 
@@ -76,7 +77,7 @@ export async function run(options: ModulesBenchOptions = {}): Promise<ModulesRep
   const progress = new Progress(rounds, (bench.pointCount * seconds + 1) * rounds * 1_000, onProgress)
   try {
     progress.say('warming up')
-    await bench.warmUp(signal)
+    await bench.warmUp(Math.min(WARMUP_MS, seconds * 1_000), signal)
     for (let round = 0; round < rounds; round++) {
       progress.say(`round ${round + 1} of ${rounds}`)
       await bench.round(round, seconds * 1_000, signal)
@@ -134,10 +135,10 @@ class ModulesBench {
     }
   }
 
-  async warmUp(signal: AbortSignal | undefined): Promise<void> {
+  async warmUp(ms: number, signal: AbortSignal | undefined): Promise<void> {
     // Twice, since the code for the first stream is made before the call sites have met the others.
     for (let i = 0; i < 2; i++)
-      for (const point of [...this.streams, ...this.priced]) await measure(point, WARMUP_MS, signal)
+      for (const point of [...this.streams, ...this.priced]) await measure(point, ms, signal)
     this.streams.at(-1)!.run(HEAP_MESSAGES)
     await this.watch.collected()
   }

@@ -102,6 +102,7 @@ export interface Load {
 export interface LoadResult {
   readonly received: number
   readonly perSecond: number
+  /** Given up, those that came late included. */
   readonly lost: number
   readonly late: number
   /** Of another length, or with another slot: not what was sent. */

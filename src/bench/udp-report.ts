@@ -42,8 +42,10 @@ export interface CandidateReport {
   readonly pingpongP99Us: Summary
   readonly pingpongP999Us: Summary
   readonly pingpongPerSecond: Summary
-  /** Datagrams lost in all rounds, of both loads. */
+  /** Datagrams that never came back, in all rounds, of both loads. */
   readonly lost: number
+  /** Those that came when the load had given them up. */
+  readonly late: number
   readonly wrong: number
 }
 
@@ -111,7 +113,7 @@ export function reportOf(
 function candidateReport(name: CandidateName, rounds: readonly Measured[]): CandidateReport {
   const of = (load: 'window' | 'pingpong', key: keyof LoadResult): Summary =>
     summarize(rounds.map(one => one[load][key] ?? Number.NaN))
-  const sum = (key: 'lost' | 'wrong'): number =>
+  const sum = (key: 'lost' | 'late' | 'wrong'): number =>
     rounds.reduce((total, one) => total + one.window[key] + one.pingpong[key], 0)
   return {
     name,
@@ -121,7 +123,8 @@ function candidateReport(name: CandidateName, rounds: readonly Measured[]): Cand
     pingpongP99Us: of('pingpong', 'p99Us'),
     pingpongP999Us: of('pingpong', 'p999Us'),
     pingpongPerSecond: of('pingpong', 'perSecond'),
-    lost: sum('lost'),
+    lost: Math.max(0, sum('lost') - sum('late')),
+    late: sum('late'),
     wrong: sum('wrong'),
   }
 }

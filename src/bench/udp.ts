@@ -73,6 +73,10 @@ export async function run(options: UdpBenchOptions = {}): Promise<UdpReport> {
     const measured = await measureRounds(candidates, plan)
     const pings = await pingNode(candidates[1]!, plan)
     return reportOf(plan, machine, measured, pings)
+  } catch (error) {
+    // Ctrl-C reaches the candidates as well: that they ended is no error of theirs then.
+    plan.signal?.throwIfAborted()
+    throw error
   } finally {
     site.close()
   }
