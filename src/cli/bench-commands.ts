@@ -20,12 +20,12 @@ const benchUdp: CommandSpec = {
   options: {
     rounds: ROUNDS,
     seconds: { type: 'number', value: 'N', min: 0.1, max: 3_600, summary: 'of each load', fallback: '3' },
-    bytes: { type: 'integer', value: 'N', min: 8, max: 65_507, summary: 'of each datagram', fallback: '64' },
+    bytes: { type: 'integer', value: 'N', min: 8, max: 1_400, summary: 'of each datagram', fallback: '64' },
     window: {
       type: 'integer',
       value: 'N',
       min: 1,
-      max: 65_536,
+      max: 1_024,
       summary: 'datagrams in flight',
       fallback: '64',
     },
