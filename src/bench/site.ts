@@ -1,5 +1,5 @@
 /** The namespaces and links that a measurement makes, and their end: with it, after a failure, or by the next one. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StackError } from '../base/errors.ts'
@@ -10,7 +10,8 @@ import { loadShim, type Shim } from '../host/shim.ts'
 import type { Place } from './peers.ts'
 
 const PREFIX = 'putnext-bench'
-const NAME = /^putnext-bench-(\d+)-[a-z]+$/
+const NAMESPACE = /^putnext-bench-(\d+)-[a-z]+$/
+const DIRECTORY = /^putnext-bench-(\d+)-\w{6}$/
 
 const HINT = 'run it as root, or measure without devices: --inproc'
 
@@ -27,14 +28,19 @@ export function requirePrivileges(): Shim {
   return loadShim()
 }
 
-/** Removes what measurements of processes that are no more have left. @returns names of the namespaces removed */
+/** Whether `name` bears the number of a process that is no more. */
+function isLeftOver(name: string, pattern: RegExp): boolean {
+  const pid = pattern.exec(name)?.[1]
+  return pid !== undefined && !existsSync(`/proc/${pid}`)
+}
+
+/** Removes what measurements of processes that are no more have left. @returns names of namespaces and directories */
 export function pruneSites(shim: Shim): string[] {
-  const dead = listNamespaces().filter(name => {
-    const pid = NAME.exec(name)?.[1]
-    return pid !== undefined && !existsSync(`/proc/${pid}`)
-  })
-  for (const name of dead) deleteNamespace(shim, name)
-  return dead
+  const namespaces = listNamespaces().filter(name => isLeftOver(name, NAMESPACE))
+  for (const name of namespaces) deleteNamespace(shim, name)
+  const directories = readdirSync(tmpdir()).filter(name => isLeftOver(name, DIRECTORY))
+  for (const name of directories) rmSync(join(tmpdir(), name), { recursive: true, force: true })
+  return [...namespaces, ...directories]
 }
 
 export class BenchSite {
@@ -48,7 +54,7 @@ export class BenchSite {
   constructor(shim: Shim = requirePrivileges()) {
     this.shim = shim
     pruneSites(shim)
-    this.directory = mkdtempSync(join(tmpdir(), `${PREFIX}-`))
+    this.directory = mkdtempSync(join(tmpdir(), `${PREFIX}-${process.pid}-`))
   }
 
   /** Makes a namespace with its loopback up. @param label - lower-case letters */

@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import { pruneSites } from '../../src/bench/site.ts'
@@ -22,7 +23,8 @@ function leftovers(): string[] {
   const namespaces = listNamespaces().filter(name => name.startsWith(`putnext-bench-${process.pid}-`))
   const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ')
   const peers = children.filter(pid => /udp-load|tun-echo|cli\/main/.test(commandLine(pid)))
-  return [...namespaces, ...peers]
+  const directories = readdirSync(tmpdir()).filter(name => name.startsWith(`putnext-bench-${process.pid}-`))
+  return [...namespaces, ...directories, ...peers]
 }
 
 function commandLine(pid: string): string {
@@ -85,14 +87,21 @@ describe.skipIf(reason !== '')(titled('bench udp in namespaces', reason), () => 
       code: 'ERR_HOST',
       message: expect.stringContaining('/nowhere/putnext.js'),
     })
-    expect(readdirSync(tmpdir()).filter(name => name.startsWith('putnext-bench-'))).toEqual([])
   }, 120_000)
 
   it('removes the namespaces of a measurement that was killed, and no others', () => {
     const shim = loaded as Shim
     const dead = 'putnext-bench-999999999-node'
+    const directory = 'putnext-bench-999999999-aB3xYz'
     createNamespace(shim, dead)
-    expect(pruneSites(shim)).toEqual([dead])
+    mkdirSync(join(tmpdir(), directory))
+    const living = mkdtempSync(join(tmpdir(), `putnext-bench-${process.pid}-`))
+    const pruned = pruneSites(shim)
+    const spared = existsSync(living)
+    rmSync(living, { recursive: true })
+    expect(pruned).toEqual(expect.arrayContaining([dead, directory]))
+    expect(spared).toBe(true)
     expect(listNamespaces()).not.toContain(dead)
+    expect(existsSync(join(tmpdir(), directory))).toBe(false)
   })
 })
