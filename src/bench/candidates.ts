@@ -6,10 +6,11 @@ import { NodeProcess } from './node-process.ts'
 import { type Place, peerPath, spawnIn } from './peers.ts'
 import type { BenchSite } from './site.ts'
 
-export type CandidateName = 'ceiling' | 'node' | 'kernel'
+export type CandidateName = 'ceiling' | 'lingering' | 'node' | 'kernel'
 
 export const CANDIDATE_TITLES: Readonly<Record<CandidateName, string>> = {
   ceiling: 'C on a TUN device (ceiling)',
+  lingering: 'C that lingers as the node does',
   node: 'Putnext node',
   kernel: 'kernel sockets over veth',
 }
@@ -60,21 +61,28 @@ async function awaitReady(child: ChildProcess, name: string): Promise<void> {
   if (!said.includes('"ready":true')) throw new StackError('ERR_HOST', `${name}: ${said.trim()}`)
 }
 
-/** `tun-echo`: what the device itself allows. */
+/**
+ * `tun-echo`: what the device itself allows. It blocks in read(2), or looks for the next packet a while before it does:
+ * where nothing else runs, waking a process takes several times as long as an echo.
+ */
 export class Ceiling implements Candidate {
-  readonly name = 'ceiling'
+  readonly name: 'ceiling' | 'lingering'
   readonly port = 7
   readonly place: Place
   private readonly site: BenchSite
+  private readonly args: readonly string[]
   private child: ChildProcess | null = null
 
-  constructor(site: BenchSite) {
+  /** @param lingerUs - 0 to block at once */
+  constructor(site: BenchSite, lingerUs = 0) {
     this.site = site
-    this.place = site.namespace('ceiling')
+    this.name = lingerUs === 0 ? 'ceiling' : 'lingering'
+    this.args = [TUN_NAME, `--linger=${lingerUs}`]
+    this.place = site.namespace(this.name)
   }
 
   async start(): Promise<void> {
-    this.child = spawnIn(this.place, peerPath('tun-echo'), [TUN_NAME], {
+    this.child = spawnIn(this.place, peerPath('tun-echo'), this.args, {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     await awaitReady(this.child, 'tun-echo')

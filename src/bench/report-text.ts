@@ -6,7 +6,7 @@ import type { Requirement } from './requirements.ts'
 import type { Ratio, Summary, Verdict } from './statistics.ts'
 import type { UdpReport } from './udp.ts'
 import type { UdpInprocReport } from './udp-inproc.ts'
-import type { UdpNamespaceReport } from './udp-report.ts'
+import type { NodeCount, UdpNamespaceReport } from './udp-report.ts'
 
 /** `760,000`, `12.3`, `0.61`: as many digits as tell something. */
 export function figure(value: number): string {
@@ -77,7 +77,7 @@ function inprocText(report: UdpInprocReport): string {
 }
 
 function namespacesText(report: UdpNamespaceReport): string {
-  const { candidates, ratios, counted } = report
+  const { candidates, ratios, lingeringRatios, counted, steady } = report
   const rows = candidates.flatMap(({ title, lost, ...one }) => [
     [title, 'median', 'range'],
     summaryRow('  in a window, datagrams/s', one.windowPerSecond),
@@ -96,22 +96,28 @@ function namespacesText(report: UdpNamespaceReport): string {
     ['node against the ceiling', 'median of ratios', 'range', 'ratio of medians'],
     ratioRow('  in a window, rate', ratios.window),
     ratioRow('  in turns, p50', ratios.pingpongP50),
+    ['node against C that lingers', '', '', ''],
+    ratioRow('  in a window, rate', lingeringRatios.window),
+    ratioRow('  in turns, p50', lingeringRatios.pingpongP50),
   ]
-  return [table(rows), table(ratioRows), countedText(counted)].join('\n\n')
+  return [table(rows), table(ratioRows), countedText({ ...counted, steady })].join('\n\n')
 }
 
 /** What the node counted of itself: copies by place, and its heap. */
-function countedText({ window, pingpong }: UdpNamespaceReport['counted']): string {
-  const rows = [['inside the node, by datagram', 'window', 'in turns']]
+function countedText(
+  counted: Readonly<Record<'window' | 'pingpong' | 'steady', readonly NodeCount[]>>,
+): string {
+  const columns = [counted.window, counted.pingpong, counted.steady]
+  const rows = [['inside the node, by datagram', 'window', 'in turns', 'in a row']]
   for (const place of ['stack', 'edge', 'kernel'] as const) {
-    const calls = [window, pingpong].map(counts =>
+    const calls = columns.map(counts =>
       rangeOrOne(counts.map(({ copies }) => copies.perDatagram[place].calls)),
     )
     rows.push([`  copies: ${place}`, ...calls])
   }
   const heapRow = (name: string, key: 'keptPerPacket' | 'allocatedPerPacket'): string[] => [
     name,
-    ...[window, pingpong].map(counts =>
+    ...columns.map(counts =>
       heapText(
         counts.map(({ heap }) => heap),
         key,

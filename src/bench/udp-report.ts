@@ -49,6 +49,11 @@ export interface CandidateReport {
   readonly wrong: number
 }
 
+export interface Ratios {
+  readonly window: Ratio
+  readonly pingpongP50: Ratio
+}
+
 export interface UdpNamespaceReport {
   readonly kind: 'udp'
   readonly mode: 'namespaces'
@@ -60,14 +65,26 @@ export interface UdpNamespaceReport {
   readonly family: 4 | 6
   readonly candidates: readonly CandidateReport[]
   /** The node's values over the ceiling's. */
-  readonly ratios: { readonly window: Ratio; readonly pingpongP50: Ratio }
+  readonly ratios: Ratios
+  /** The node's values over those of the C program that lingers. */
+  readonly lingeringRatios: Ratios
   /** The node's own count, by round. */
   readonly counted: { readonly window: readonly NodeCount[]; readonly pingpong: readonly NodeCount[] }
+  /** Loads in a row on one node: what its heap does in the long run. */
+  readonly steady: readonly NodeCount[]
   /** `ping -f`; empty where there is no ping(8) of iputils. */
   readonly pings: readonly PingResult[]
   readonly requirements: readonly Requirement[]
   /** Why a figure may be worth less than it looks. */
   readonly warnings: readonly string[]
+}
+
+/** What one more node was measured for, after the rounds. */
+export interface LastNode {
+  /** Empty where there is no ping(8) of iputils. */
+  readonly pings: readonly PingResult[]
+  /** Loads in a row on one process, a value for each. */
+  readonly steady: readonly NodeCount[]
 }
 
 /** By candidate, by round. */
@@ -80,16 +97,17 @@ export function reportOf(
   { rounds, seconds, bytes, window, family, pings: wanted }: UdpPlan,
   machine: Machine,
   measured: Rounds,
-  pings: PingResult[],
+  { pings, steady }: LastNode,
 ): UdpNamespaceReport {
   const names = Object.keys(measured) as CandidateName[]
   const candidates = names.map(name => candidateReport(name, measured[name]))
   const rates = (name: CandidateName): number[] => measured[name].map(one => one.window.perSecond)
   const trips = (name: CandidateName): number[] => measured[name].map(one => one.pingpong.p50Us ?? Number.NaN)
-  const ratios = {
-    window: compare(rates('node'), rates('ceiling')),
-    pingpongP50: compare(trips('node'), trips('ceiling')),
-  }
+  const against = (name: CandidateName): Ratios => ({
+    window: compare(rates('node'), rates(name)),
+    pingpongP50: compare(trips('node'), trips(name)),
+  })
+  const ratios = against('ceiling')
   const counts = measured.node.flatMap(({ counted }) => (counted === null ? [] : [counted]))
   const counted = { window: counts.map(one => one.window), pingpong: counts.map(one => one.pingpong) }
   return {
@@ -103,9 +121,11 @@ export function reportOf(
     family,
     candidates,
     ratios,
+    lingeringRatios: against('lingering'),
     counted,
+    steady,
     pings,
-    requirements: requirementsOf(ratios, [...counted.window, ...counted.pingpong], counted.window, pings),
+    requirements: requirementsOf(ratios, [...counted.window, ...counted.pingpong, ...steady], steady, pings),
     warnings: warningsOf(machine, rounds, candidates, wanted > 0 && pings.length === 0),
   }
 }
@@ -130,7 +150,7 @@ function candidateReport(name: CandidateName, rounds: readonly Measured[]): Cand
 }
 
 function requirementsOf(
-  ratios: UdpNamespaceReport['ratios'],
+  ratios: Ratios,
   counts: readonly NodeCount[],
   steady: readonly NodeCount[],
   pings: readonly PingResult[],
@@ -154,7 +174,7 @@ function requirementsOf(
       pingpongP50.medianOfRatios,
     ),
     once('user-space copies, all rounds', { atMost: 0 }, 'copies', copies),
-    byMedian('heap growth by datagram', { atMost: HEAP_BYTES_MAX }, 'bytes', kept),
+    byMedian('heap growth by datagram, one node', { atMost: HEAP_BYTES_MAX }, 'bytes', kept),
     ...pings.map(({ address, lost, sent }) =>
       once(`ping -f ${address}, ${sent} times`, { atMost: 0 }, 'lost', lost),
     ),

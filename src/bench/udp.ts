@@ -13,6 +13,7 @@ import { BenchSite, requirePrivileges } from './site.ts'
 import { rotated } from './statistics.ts'
 import { runInproc, type UdpInprocReport } from './udp-inproc.ts'
 import {
+  type LastNode,
   type Measured,
   type NodeCount,
   type Rounds,
@@ -46,6 +47,8 @@ export interface UdpBenchOptions {
 
 const ROUNDS = 5
 const SECONDS = 3
+/** As long as the loop of a node does, see `src/node/loop.ts`. */
+const LINGER_US = 60
 /** What `udp-load` keeps track of. */
 const WINDOW_MAX = 1_024
 /** Before anything counts: enough for the compiler of the node's JavaScript. */
@@ -69,10 +72,11 @@ export async function run(options: UdpBenchOptions = {}): Promise<UdpReport> {
   const machine = describeMachine()
   const site = new BenchSite(shim)
   try {
-    const candidates = [new Ceiling(site), new NodeCandidate(site, options.program), new KernelSockets(site)]
+    const node = new NodeCandidate(site, options.program)
+    const candidates = [new Ceiling(site), new Ceiling(site, LINGER_US), node, new KernelSockets(site)]
     const measured = await measureRounds(candidates, plan)
-    const pings = await pingNode(candidates[1]!, plan)
-    return reportOf(plan, machine, measured, pings)
+    const last = await lastNode(node, plan)
+    return reportOf(plan, machine, measured, last)
   } catch (error) {
     // Ctrl-C reaches the candidates as well: that they ended is no error of theirs then.
     plan.signal?.throwIfAborted()
@@ -102,7 +106,7 @@ async function measureRounds(candidates: readonly Candidate[], plan: UdpPlan): P
   const steps = plan.rounds * candidates.length
   const stepSeconds = START_SECONDS + 2 * (plan.seconds + LOAD_WARMUP_SECONDS)
   const progress = new Progress(steps, steps * stepSeconds * 1_000, plan.onProgress)
-  const measured: Rounds = { ceiling: [], node: [], kernel: [] }
+  const measured: Rounds = { ceiling: [], lingering: [], node: [], kernel: [] }
   for (let round = 0; round < plan.rounds; round++) {
     for (const candidate of rotated(candidates, round)) {
       const text = `round ${round + 1} of ${plan.rounds}: ${CANDIDATE_TITLES[candidate.name]}`
@@ -162,18 +166,38 @@ async function counting(
   return { result, count }
 }
 
-async function pingNode(node: Candidate, { pings, signal, onProgress }: UdpPlan): Promise<PingResult[]> {
-  if (pings === 0) return []
-  const results: PingResult[] = []
+/** One more node: the floods of ping(8), then loads in a row on the same process, for what its heap does in the long run. */
+async function lastNode(node: Candidate, plan: UdpPlan): Promise<LastNode> {
+  const { pings: count, signal, onProgress, rounds, seconds, bytes, window, family } = plan
+  const pings: PingResult[] = []
+  const steady: NodeCount[] = []
   try {
     await node.start()
-    for (const address of [FAR.v4, FAR.v6]) {
-      onProgress?.(`ping -f ${address}, ${pings} times`)
-      const result = await floodPing(node.place, address, pings, signal)
-      if (result !== null) results.push(result)
+    for (const address of count === 0 ? [] : [FAR.v4, FAR.v6]) {
+      onProgress?.(`ping -f ${address}, ${count} times`)
+      const result = await floodPing(node.place, address, count, signal)
+      if (result !== null) pings.push(result)
+    }
+    const address = family === 4 ? FAR.v4 : FAR.v6
+    const load = {
+      mode: 'window' as const,
+      address,
+      port: node.port,
+      seconds,
+      warmupSeconds: 0,
+      bytes,
+      window,
+    }
+    const progress = new Progress(rounds + 1, (rounds + 1) * seconds * 1_000, onProgress)
+    for (let round = 0; round <= rounds; round++) {
+      progress.say('one node, loads in a row')
+      const { count: counted } = await counting(node, () => runLoad(node.place, load, signal))
+      // The first one warms up.
+      if (round > 0 && counted !== null) steady.push(counted)
+      progress.step()
     }
   } finally {
     await node.stop()
   }
-  return results
+  return { pings, steady }
 }

@@ -41,7 +41,7 @@ const benchUdp: CommandSpec = {
     check: CHECK,
   },
   examples: [
-    { command: 'bench udp', text: 'about three minutes, as root' },
+    { command: 'bench udp', text: 'about four minutes, as root' },
     { command: 'bench udp --inproc --rounds 3 --json', text: 'anywhere' },
   ],
   load: async () => (await import('./bench.ts')).benchUdp,
