@@ -108,7 +108,7 @@ const fault: CommandSpec = {
     'Actions on a link: down, up, impair (with options), clear. Between groups of nodes: partition, heal. ' +
     'On a node: kill (as kill -9), stop (in order), start, restart, pause, continue.',
   arguments: [
-    { name: 'ACTION', summary: 'see below' },
+    { name: 'ACTION', summary: 'one of these' },
     {
       name: 'TARGET',
       summary: 'a link as n1--n2, a node as n1, groups as n1 n2,host; nothing for heal',

@@ -112,7 +112,7 @@ export const labLogs: CommandRun = async ({ args, out, signal }) => {
   const path = new LabDirectory(lab).log(name)
   if (!existsSync(path))
     throw new StackError('ERR_NOT_FOUND', `${lab}/${name} has said nothing`, {
-      hint: 'kernel hosts speak only through their exec commands',
+      hint: 'kernel hosts speak only through their exec commands; nodes in one process, where lab up runs',
     })
   const file = await open(path, 'r')
   try {

@@ -89,7 +89,10 @@ export function resolveCommand(
   const group = groups.find(({ name }) => name === first)
   if (group === undefined) {
     const known = [...new Set(commands.map(command => command.name.split(' ')[0]!))]
-    throw new UsageError(`there is no command "${first}"`, didYouMean(first, known))
+    throw new UsageError(
+      `there is no command "${first}"`,
+      first === 'help' ? 'write: putnext --help, or putnext COMMAND --help' : didYouMean(first, known),
+    )
   }
   if (second === undefined || second.startsWith('-'))
     return { kind: 'group', group, args: [...before, ...argv.slice(at + 1)] }

@@ -54,7 +54,7 @@ async function requestOf(
   const [stream, second, ...rest] = words
   const misused = (): never => {
     throw new UsageError(
-      `plumb ${action}: words are missing or too many`,
+      `plumb ${action}: a word is missing, or one is too many`,
       `write: putnext plumb NODE ${FORMS[action]}`,
     )
   }

@@ -14,7 +14,8 @@ stdout is one document, also when the command fails:
 A command that streams writes one document a line as it goes. SIGINT or SIGTERM asks for an orderly end, a second one ends at once.
 
 NODE is a node's name, \`LAB/NODE\`, or the path of its control socket. Sockets are found in the state directory: \`PUTNEXT_STATE_DIR\`, else
-\`/run/putnext\` for root, else \`putnext\` in \`XDG_RUNTIME_DIR\`.`
+\`/run/putnext\` for root, else \`putnext\` in \`XDG_RUNTIME_DIR\`, else \`putnext-UID\` in the directory of temporary files. So users do not see each
+other's nodes, and root sees its own.`
 
 const cell = (text: string): string => text.replace(/\|/g, '\\|')
 

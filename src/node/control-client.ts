@@ -131,7 +131,7 @@ function connectError(path: string, error: NodeJS.ErrnoException): Error {
   if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED')
     return new StackError('ERR_NOT_FOUND', `no node listens on ${path}`, {
       cause: error,
-      hint: 'start it with "putnext node run" or "putnext lab up"',
+      hint: 'start it with "putnext node run", "putnext lab up", or in a lab that is up "putnext lab fault start"',
     })
   if (error.code === 'EACCES')
     return new StackError('ERR_ACCESS', `the socket ${path} is another user's`, {
