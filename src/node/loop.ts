@@ -35,6 +35,7 @@ const CREDIT_LOSS = 4
 const REST_EVENTS = 256
 /** Time after which the event loop gets its turn in any case. */
 const HOLD_US = 2_000
+const TURNS_MAX = 256
 /** Node's timers count milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
@@ -74,6 +75,8 @@ export class NodeLoop {
   private running = false
   private closed = false
   private readonly tuns = new Set<Queue<Tun>>()
+  /** The device, if there is just one: with several, looking at one would keep the others waiting. */
+  private only: Queue<Tun> | null = null
   private holds = 0
 
   constructor(options: NodeLoopOptions = {}) {
@@ -105,10 +108,12 @@ export class NodeLoop {
       open: (q, options) => {
         const tun = info.open(q, options)
         this.tuns.add(q)
+        this.only = soleOf(this.tuns)
         return tun
       },
       close: q => {
         this.tuns.delete(q)
+        this.only = soleOf(this.tuns)
         info.close(q)
       },
     }
@@ -142,33 +147,42 @@ export class NodeLoop {
     if (this.running || this.closed) return
     this.running = true
     try {
-      const end = this.clock.now() + HOLD_US
-      const tun = this.onlyTun()
-      let more: boolean
-      do more = this.runtime.turn()
-      while ((more || this.spin(tun)) && this.clock.now() < end)
-      if (more) this.again()
+      const { only } = this
+      if (only === null) this.turns()
+      else this.turnsWith(only)
     } finally {
       this.running = false
     }
     this.setAlarm()
   }
 
-  /** The device to look at; with several, looking at one would keep the others waiting. */
-  private onlyTun(): Queue<Tun> | null {
-    if (this.tuns.size === 1) for (const q of this.tuns) return q
-    return null
+  private turns(): void {
+    const end = this.clock.now() + HOLD_US
+    let more: boolean
+    do more = this.runtime.turn()
+    while (more && this.clock.now() < end)
+    if (more) this.again()
+  }
+
+  /** As {@link turns}, by the clock that each exchange with the device leaves behind: reading it makes no number object. */
+  private turnsWith(q: Queue<Tun>): void {
+    const { clock } = q.state.batch
+    let more = this.runtime.turn()
+    const end = clock[0]! + HOLD_US
+    // The clock stands still while nothing is exchanged: turns are counted, too.
+    for (let left = TURNS_MAX; left > 0 && (more || this.spin(q)) && clock[0]! < end; left--)
+      more = this.runtime.turn()
+    if (more) this.again()
   }
 
   /** Looks for a packet for a short while. @returns whether one came */
-  private spin(q: Queue<Tun> | null): boolean {
-    if (q === null || q.state.lastMoved === 0 || q.state.gone || q.state.waitingToWrite || !this.maySpin())
-      return false
-    const { scheduler, timers } = this.runtime
+  private spin(q: Queue<Tun>): boolean {
     const tun = q.state
-    let end = this.clock.now() + this.spinUs
-    const due = timers.pollAt()
-    if (due !== null && due < end) end = due
+    if (tun.lastMoved === 0 || tun.gone || tun.waitingToWrite || !this.maySpin()) return false
+    const { scheduler, timers } = this.runtime
+    const { clock } = tun.batch
+    let end = clock[0]! + this.spinUs
+    if (!timers.idle) end = Math.min(end, timers.pollAt()!)
     tun.lastMoved = 0
     do {
       qenable(WR(q))
@@ -177,7 +191,7 @@ export class NodeLoop {
         if (this.credit < CREDIT_MAX) this.credit++
         return true
       }
-    } while (this.clock.now() < end && !tun.gone)
+    } while (clock[0]! < end && !tun.gone)
     this.credit -= CREDIT_LOSS
     if (this.credit < 0) this.rest = REST_EVENTS
     return false
@@ -199,6 +213,7 @@ export class NodeLoop {
 
   /** One timer of the host's for the earliest deadline. */
   private setAlarm(): void {
+    if (this.runtime.timers.idle) return
     const due = this.runtime.timers.pollAt()
     if (due === null || this.closed) return
     if (this.alarm !== null && this.alarmAt <= due) return
@@ -225,4 +240,8 @@ export class NodeLoop {
     this.alarm = null
     this.shim?.releaseArena(this.arenaId)
   }
+}
+
+function soleOf<T>(set: ReadonlySet<T>): T | null {
+  return set.size === 1 ? [...set][0]! : null
 }

@@ -61,7 +61,7 @@ export class Runtime {
    */
   turn(budget?: number): boolean {
     if (this.failed.length > 0) this.reclaim()
-    this.timers.expire(this.clock.now())
+    if (!this.timers.idle) this.timers.expire(this.clock.now())
     this.scheduler.run(budget)
     return !this.scheduler.idle
   }

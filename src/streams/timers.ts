@@ -33,6 +33,11 @@ export class Timers {
     this.wake = wake
   }
 
+  /** No deadline is set: nobody has to look at the clock. */
+  get idle(): boolean {
+    return this.size === 0
+  }
+
   /** The earliest deadline, or null. */
   pollAt(): Instant | null {
     return this.size === 0 ? null : this.heap[0]!.at
