@@ -6,9 +6,12 @@ import { captureModule } from '../src/driver/capture-file.ts'
 import { makeDuplexDriver } from '../src/driver/duplex.ts'
 import { impairModule } from '../src/driver/impair.ts'
 import { discardDriver, nullModule } from '../src/driver/null.ts'
+import { FakeTun } from '../src/driver/testing/fake-tun.ts'
+import { tunDriver } from '../src/driver/tun.ts'
 import { makeWire } from '../src/driver/wire.ts'
+import { InetStack } from '../src/inet/stack.ts'
 import { freemsg } from '../src/streams/index.ts'
-import type { AnyModule } from '../src/streams/module.ts'
+import type { AnyDriver, AnyModule } from '../src/streams/module.ts'
 import { Stream } from '../src/streams/stream.ts'
 import {
   type ComplianceOptions,
@@ -76,7 +79,30 @@ const DRIVERS: readonly DriverEntry[] = [
   { what: 'duplex', make: () => ({ info: makeDuplexDriver(hole()) }) },
   { what: 'wire, other end not open', make: () => ({ info: makeWire()[0] }) },
   { what: 'wire, other end read', make: wireThatIsRead },
+  {
+    what: 'tun, on a device of memory',
+    make: test => ({ info: tunDriver(new FakeTun(test.arena).host) }),
+    options: { open: { name: 'tun0' }, bad: [{}, 7, { name: 'tun0', mtu: 1 }, { name: 'tun0', speed: 1 }] },
+  },
+  { what: 'loop', make: test => ofStack(test, 'loop'), options: { link: false } },
+  {
+    what: 'ip',
+    make: test => ofStack(test, 'ip'),
+    options: { open: { protocols: [200] }, bad: [{ protocols: [256] }, { protocols: 17 }], link: false },
+  },
+  {
+    what: 'udp',
+    make: test => ofStack(test, 'udp'),
+    options: { open: { family: 4 }, link: false },
+  },
+  { what: 'icmp', make: test => ofStack(test, 'icmp'), options: { link: false } },
 ]
+
+/** A driver of a whole stack of Internet protocols, as one more stream of it. */
+function ofStack(test: TestRuntime, name: string): DriverUnderTest {
+  const stack = new InetStack(test.runtime)
+  return { info: test.runtime.registry.find(name) as AnyDriver, dispose: () => stack.close() }
+}
 
 /** A duplex that takes everything at once: its `drain` would come from Node's loop, which these cases do not run. */
 const hole = (): Duplex =>

@@ -25,7 +25,7 @@ import { TunBatch } from './tun-batch.ts'
 import { linkCapabilities, parseTunOptions, type TunOpenOptions } from './tun-options.ts'
 import { readVirtioHeader, VIRTIO_DROPS } from './virtio.ts'
 
-const { EAGAIN, EINTR, EINVAL, EIO } = ERRNO
+const { EAGAIN, EINTR, EINVAL, EIO, ENOBUFS, ENOMEM } = ERRNO
 
 /** What the driver needs of the process it runs in. */
 export interface TunHost {
@@ -182,12 +182,6 @@ function tellLinkInfo(q: Queue<Tun>): void {
   if (mp !== null) qreply(q, mp)
 }
 
-/** Changes the MTU that the link tells of; the device's own is the host's business (netlink). */
-export function setTunMtu(q: Queue<Tun>, mtu: number): void {
-  q.state.options.mtu = mtu
-  tellLinkInfo(WR(q))
-}
-
 /** One exchange with the kernel; enabled again as long as it moves something. */
 function service(q: Queue<Tun>): void {
   const tun = q.state
@@ -300,8 +294,8 @@ function deliver(q: Queue<Tun>, tun: Tun, got: number): void {
 
 function readFailed(q: Queue<Tun>, tun: Tun, errno: number): void {
   tun.counters['rx-errors']++
-  // EIO: the interface is down for now. Everything else (EBADFD) is the end of the device.
-  if (errno !== EIO) return tun.fail(q, errno)
+  // EIO: the interface is down for now; the kernel may be short of memory, too. Everything else (EBADFD) is the end.
+  if (errno !== EIO && errno !== ENOBUFS && errno !== ENOMEM) return tun.fail(q, errno)
   tun.host.shim.pollStop(tun.port)
   q.stream.runtime.timers.arm(tun.retry, after(q.stream.runtime.clock.now(), milliseconds(50)))
 }

@@ -10,7 +10,7 @@
 import { type Counters, makeCounters } from '../../base/counters.ts'
 import { StackError } from '../../base/errors.ts'
 import { driverFlush, headFlush } from '../../streams/flush.ts'
-import { answerIoctl } from '../../streams/ioctl.ts'
+import { answerIoctl, readIoctl } from '../../streams/ioctl.ts'
 import { freemsg } from '../../streams/mblk/alloc.ts'
 import { type Mblk, OFFLOAD_CSUM_NEEDED } from '../../streams/mblk/mblk.ts'
 import { prepend } from '../../streams/mblk/message.ts'
@@ -141,7 +141,11 @@ function writePut(icmp: IcmpState, q: Queue<Endpoint>, mp: Mblk): void {
 
 /** Apart, since a closure makes the function that it stands in allocate a context at every call. */
 function answerRequest(q: Queue<Endpoint>, mp: Mblk): void {
-  answerIoctl(q, mp, () => ({ identifier: q.state.identifier }))
+  const { command } = readIoctl(mp)
+  answerIoctl(q, mp, () => {
+    if (command === 'icmp.name') return { identifier: q.state.identifier }
+    throw new StackError('ERR_IOCTL', `icmp knows no request "${command}"`, { hint: 'try icmp.name' })
+  })
 }
 
 function writeService(icmp: IcmpState, q: Queue<Endpoint>): void {

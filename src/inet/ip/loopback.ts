@@ -2,7 +2,9 @@
  * The link from us to us: what is sent waits on its queue and comes back from the run queue, so that a stack that
  * answers itself does not recurse.
  */
+import { StackError } from '../../base/errors.ts'
 import { driverFlush } from '../../streams/flush.ts'
+import { nakIoctl } from '../../streams/ioctl.ts'
 import {
   CTL_LINK_QUERY,
   controlCode,
@@ -15,7 +17,7 @@ import {
 } from '../../streams/link-info.ts'
 import { freemsg } from '../../streams/mblk/alloc.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
-import { M_CTL, M_DATA, M_FLUSH } from '../../streams/mblk/types.ts'
+import { M_CTL, M_DATA, M_FLUSH, M_IOCTL } from '../../streams/mblk/types.ts'
 import type { DriverInfo } from '../../streams/module.ts'
 import { putnext, qreply } from '../../streams/putnext.ts'
 import { canputnext, getq, putbq, putq, type Queue } from '../../streams/queue.ts'
@@ -38,6 +40,7 @@ export const loopbackDriver: DriverInfo<null> = {
 function writePut(q: Queue<null>, mp: Mblk): void {
   if (mp.type === M_DATA) return putq(q, mp)
   if (mp.type === M_FLUSH) return driverFlush(q, mp)
+  if (mp.type === M_IOCTL) return nakIoctl(q, mp, new StackError('ERR_IOCTL', 'loop knows no request'))
   if (mp.type === M_CTL && controlCode(mp) === CTL_LINK_QUERY) {
     freemsg(mp)
     const info = makeLinkInfo(q.stream.runtime.arena, { mtu: MTU, capabilities: CAPABILITIES, up: true })

@@ -5,7 +5,7 @@
 import { StackError } from '../../base/errors.ts'
 import { readError } from '../../streams/condition.ts'
 import { driverFlush, headFlush } from '../../streams/flush.ts'
-import { answerIoctl } from '../../streams/ioctl.ts'
+import { answerIoctl, readIoctl } from '../../streams/ioctl.ts'
 import { CTL_LINK_INFO, controlCode, makeLinkQuery, readLinkInfo } from '../../streams/link-info.ts'
 import { freemsg } from '../../streams/mblk/alloc.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
@@ -99,7 +99,11 @@ function writePut(ip: Ip, q: Queue<Upper>, mp: Mblk): void {
 
 /** Apart, since a closure makes the function that it stands in allocate its context at every call. */
 function answerControl(ip: Ip, q: Queue<Upper>, mp: Mblk): void {
-  answerIoctl(q, mp, () => describeIp(ip))
+  const { command } = readIoctl(mp)
+  answerIoctl(q, mp, () => {
+    if (command === 'describe') return describeIp(ip)
+    throw new StackError('ERR_IOCTL', `ip knows no request "${command}"`, { hint: 'try describe' })
+  })
 }
 
 /** @returns false if the link that it is for is full */
