@@ -53,7 +53,8 @@ export const captureRequest = v.strictObject({
   snaplen: v.optional(v.pipe(v.number(), v.integer(), v.minValue(64), v.maxValue(262_144))),
   filter: v.optional(v.pipe(v.string(), v.maxLength(1_000))),
   count: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
-  seconds: v.optional(v.pipe(v.number(), v.minValue(0.001))),
+  /** At most three weeks: Node's timers count 31 bits of milliseconds, and end at once beyond that. */
+  seconds: v.optional(v.pipe(v.number(), v.minValue(0.001), v.maxValue(21 * 24 * 3_600))),
   file: v.optional(v.pipe(v.string(), v.nonEmpty())),
 })
 

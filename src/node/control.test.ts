@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -260,5 +261,39 @@ describe('node/control', () => {
     socket.write('\x00\x01garbage\r\n\r\n')
     await new Promise(resolve => socket.on('close', resolve))
     expect(await client.status()).toMatchObject({ name: 'n1' })
+  })
+})
+
+describe('an upgrade that nobody meant', () => {
+  /** The answer to a request that no client library would send. */
+  function upgrade(target: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(path, () => {
+        socket.write(`GET ${target} HTTP/1.1\r\nhost: n\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n`)
+      })
+      let text = ''
+      socket.on('data', chunk => {
+        text += chunk
+      })
+      socket.on('close', () => resolve(text))
+      socket.on('error', reject)
+    })
+  }
+
+  it('of a target that is no URL is refused, and the node lives on', async () => {
+    expect(await upgrade('//')).toMatch(/^HTTP\/1\.1 400 .*ERR_BAD_ARGUMENT/s)
+    expect(await upgrade('/nowhere')).toMatch(/^HTTP\/1\.1 404 /)
+    expect((await raw('GET', '//')).status).toBe(400)
+    expect((await raw('GET', '/status')).status).toBe(200)
+  })
+
+  it('a capture longer than a timer of Node can count is refused, not ended at once', async () => {
+    const answer = await raw(
+      'POST',
+      '/capture/start',
+      JSON.stringify({ seconds: 3_000_000, file: '/dev/null' }),
+    )
+    expect(answer.status).toBe(400)
+    expect(answer.text).toContain('seconds')
   })
 })

@@ -106,7 +106,7 @@ export class ControlPort {
     response.on('close', () => gone.abort())
     response.on('error', () => gone.abort())
     try {
-      const url = new URL(request.url ?? '/', 'http://node')
+      const url = urlOf(request)
       const route = findRoute(request.method ?? 'GET', url.pathname, response)
       const body = await readBody(request, route)
       const signal = AbortSignal.any([gone.signal, this.closing.signal])
@@ -139,11 +139,12 @@ export class ControlPort {
 
   private upgrade(request: IncomingMessage, socket: Duplex): void {
     socket.on('error', () => socket.destroy())
-    const url = new URL(request.url ?? '/', 'http://node')
-    const run = UPGRADES.get(url.pathname)
     this.upgraded.add(socket)
     socket.on('close', () => this.upgraded.delete(socket))
+    // Nobody is above this function: what throws outside `begin` would end the node.
     const begin = async (): Promise<void> => {
+      const url = urlOf(request)
+      const run = UPGRADES.get(url.pathname)
       if (run === undefined)
         throw new StackError('ERR_NOT_FOUND', `there is nothing to upgrade to at ${url.pathname}`)
       await run(this.node, url, socket)
@@ -170,6 +171,16 @@ function errorAnswer(error: unknown): { status: number; document: unknown } {
   return {
     status: error instanceof WrongMethod ? 405 : (STATUS[code] ?? 500),
     document: { error: { code, message, ...(hint === undefined ? {} : { hint }) } },
+  }
+}
+
+/** @throws StackError for a request target such as `//`, which no URL has */
+function urlOf(request: IncomingMessage): URL {
+  const target = request.url ?? '/'
+  try {
+    return new URL(target, 'http://node')
+  } catch {
+    throw new StackError('ERR_BAD_ARGUMENT', `"${target.slice(0, 80)}" is no path`)
   }
 }
 
