@@ -76,7 +76,7 @@ function probe({ top, bottom, test }: Rig, index: number): { down: number[]; up:
   return result
 }
 
-describe('streams: a module that breaks is popped, with M_ERROR to the head, and the rest lives on', () => {
+describe('checklist 3.6-62: a module that breaks is popped, with M_ERROR to the head, and the rest lives on', () => {
   const faulty: readonly [where: string, part: Partial<ModuleInfo<unknown>>][] = [
     ['put with the message in hand', { write: { put: boom } }],
     ['put after it freed the message', { write: { put: (_q, mp) => boom(freemsg(mp)) } }],
@@ -180,7 +180,7 @@ describe('streams: a module that breaks is popped, with M_ERROR to the head, and
   })
 })
 
-describe('streams: pushed, popped, inserted and removed with messages in flight', () => {
+describe('checklist 3.6-62: pushed, popped, inserted and removed with messages in flight', () => {
   it('keeps the order of messages, whatever is plumbed meanwhile', () => {
     const one = rig()
     const { top, bottom, test, stream } = one
