@@ -54,7 +54,14 @@ export class Captures {
       // The sink is closed from within the module; taking it off has to wait until it has returned.
       setImmediate(end)
     }
-    own = insertCapture(stream, above, moduleOptions(request, withEnd(sink ?? fileSink(request), ended)))
+    const target = sink ?? fileSink(request)
+    try {
+      own = insertCapture(stream, above, moduleOptions(request, withEnd(target, ended)))
+    } catch (error) {
+      // No module took the sink over: a file would stay open for ever.
+      target.close?.()
+      throw error
+    }
     const at = request.module === undefined ? stream.name : `${stream.name}/${request.module}`
     const capture: RunningCapture = { id, at, done, end }
     this.running.set(id, capture)

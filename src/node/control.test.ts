@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -296,4 +296,20 @@ describe('an upgrade that nobody meant', () => {
     expect(answer.status).toBe(400)
     expect(answer.text).toContain('seconds')
   })
+
+  it('a capture that cannot begin leaves no file open', async () => {
+    const open = (): number => readdirSync('/proc/self/fd').filter(fd => linkOf(fd) === '/dev/zero').length
+    const body = JSON.stringify({ file: '/dev/zero', filter: 'no such filter' })
+    for (let i = 0; i < 5; i++) expect((await raw('POST', '/capture/start', body)).status).toBe(422)
+    expect(open()).toBe(0)
+  })
 })
+
+/** Where a descriptor leads; nothing for one that is closed again. */
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    return ''
+  }
+}
