@@ -12,6 +12,9 @@ import type { PartCounters } from './node-metrics.ts'
 import type { PingSummary } from './ping-statistics.ts'
 import type { StreamView } from './plumbing.ts'
 
+/** A node answers at once, unless it is stopped or hangs. */
+const ANSWER_MS = 5_000
+
 export interface PlumbingView {
   readonly streams: readonly StreamView[]
   /** Names of what can be pushed. */
@@ -22,8 +25,12 @@ export class ControlClient {
   /** The socket's path. */
   readonly path: string
 
-  constructor(path: string) {
+  private readonly answerMs: number
+
+  /** @param answerMs - how long a node may take to answer */
+  constructor(path: string, answerMs: number = ANSWER_MS) {
     this.path = path
+    this.answerMs = answerMs
   }
 
   status(): Promise<NodeStatus> {
@@ -57,15 +64,18 @@ export class ControlClient {
   }
 
   async *ping(options: PingOptions, signal?: AbortSignal): AsyncGenerator<EchoResult | PingSummary> {
+    await this.status()
     yield* lines<EchoResult | PingSummary>(await this.send('POST', '/ping', options, signal))
   }
 
   async *followEvents(after = 0, signal?: AbortSignal): AsyncGenerator<NodeEvent> {
+    await this.status()
     yield* lines<NodeEvent>(await this.send('GET', `/events?follow=1&after=${after}`, undefined, signal))
   }
 
   /** A capture as it is made: the stream is a pcapng file. */
-  capture(options: Partial<CaptureRequest>, signal?: AbortSignal): Promise<IncomingMessage> {
+  async capture(options: Partial<CaptureRequest>, signal?: AbortSignal): Promise<IncomingMessage> {
+    await this.status()
     return this.send('POST', '/capture', options, signal)
   }
 
@@ -83,7 +93,10 @@ export class ControlClient {
   }
 
   /** A UDP endpoint of the node's stack; the socket carries frames, see `datagram-frames.ts`. */
-  datagrams(query: Readonly<Record<string, string | number>>): Promise<{ socket: Duplex; port: number }> {
+  async datagrams(
+    query: Readonly<Record<string, string | number>>,
+  ): Promise<{ socket: Duplex; port: number }> {
+    await this.status()
     const search = new URLSearchParams()
     for (const [key, value] of Object.entries(query)) search.set(key, String(value))
     return new Promise((resolve, reject) => {
@@ -104,8 +117,18 @@ export class ControlClient {
     })
   }
 
+  /** @throws StackError `ERR_TIMED_OUT` if no answer comes in time */
   private async json<T>(method: string, path: string, body?: unknown): Promise<T> {
-    return JSON.parse(await textOf(await this.send(method, path, body))) as T
+    const late = AbortSignal.timeout(this.answerMs)
+    try {
+      return JSON.parse(await textOf(await this.send(method, path, body, late))) as T
+    } catch (error) {
+      if (!late.aborted) throw error
+      throw new StackError('ERR_TIMED_OUT', `the node at ${this.path} does not answer`, {
+        cause: error,
+        hint: 'is it paused? "putnext lab status" tells, "putnext lab fault continue NODE" lets it go on',
+      })
+    }
   }
 
   /** @throws StackError what the node refused with; `ERR_NOT_FOUND` if no node listens */
