@@ -9,7 +9,8 @@ import { namespacesOf } from '../lab/namespaces.ts'
 import { accessFor, isInside, runInNewUserNamespace } from '../lab/privileges.ts'
 import { pruneLabs } from '../lab/prune.ts'
 import { removeLab } from '../lab/remove.ts'
-import { noSuchLab } from '../lab/running-lab.ts'
+import { noSuchLab, RunningLab } from '../lab/running-lab.ts'
+import { isHealthy, labStatus } from '../lab/status.ts'
 import { labNameOf } from '../lab/targets.ts'
 import type { Topology } from '../lab/topology.ts'
 import { bringUp } from '../lab/up.ts'
@@ -60,10 +61,17 @@ export const labUp: CommandRun = async ({ args, out, signal }) => {
   const say = timed(out)
   const shim = loadShim()
   const result = await bringUp(topology, { shim, inUserNamespace: isInside(), say, signal })
-  if (result === 'already') say(`the lab ${topology.name} is up already, nothing was done`)
-  else say(`the lab ${topology.name} is up`)
   out.report({ ...(describe(topology) as object), result })
-  return
+  if (result === 'up') {
+    say(`the lab ${topology.name} is up`)
+    return
+  }
+  say(`the lab ${topology.name} is up already, nothing was done`)
+  if (isHealthy(await labStatus(new RunningLab(topology.name, shim)))) return
+  out.note(
+    `but not all of it is well: "lab status ${topology.name}" tells, "lab fault start NODE" starts a node`,
+  )
+  return EXIT_FAILED
 }
 
 /** A lab that is coming up is told to go back first. */
