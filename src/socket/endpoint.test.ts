@@ -45,6 +45,25 @@ describe('socket/endpoint', () => {
     await host.finish()
   })
 
+  it.each([255, 256, 257, 512])('goes on after %i messages that waited for one turn', async count => {
+    const host = makeTestHost()
+    const server = UdpEndpoint.open(host.runtime, { bind: { port: PORT } })
+    let seen = 0
+    server.onMessage = mp => {
+      seen++
+      freemsg(mp)
+    }
+    const client = UdpEndpoint.open(host.runtime)
+    const send = () => expect(client.sendTo(null, LOCALHOST)).toBe(true)
+    for (let i = 0; i < count; i++) send()
+    host.settle()
+    expect(seen).toBe(count)
+    send()
+    host.settle()
+    expect(seen).toBe(count + 1)
+    await host.finish()
+  })
+
   it('super-datagrams both ways', async () => {
     const host = makeTestHost()
     const server = UdpEndpoint.open(host.runtime, { bind: { port: PORT } })

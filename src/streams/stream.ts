@@ -88,6 +88,8 @@ export class Stream extends Plumbing {
    */
   getmsg(): Mblk | null {
     const mp = getq(this.top)
+    // Whoever takes a fixed number may stop at the last message without asking for one more: the next must wake it.
+    if (this.top.first === null) this.top.wantsReader = true
     if (mp === null && this.head.error !== null) throw this.head.error
     return mp
   }
