@@ -172,7 +172,8 @@ export class NodeLoop {
     // The clock stands still while nothing is exchanged: turns are counted, too.
     for (let left = TURNS_MAX; left > 0 && (more || this.spin(q)) && clock[0]! < end; left--)
       more = this.runtime.turn()
-    if (more) this.again()
+    // A look may have used up the run queue's budget, with no turn after it.
+    if (more || !this.runtime.scheduler.idle) this.again()
   }
 
   /** Looks for a packet for a short while. @returns whether one came */
