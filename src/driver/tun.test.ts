@@ -3,6 +3,7 @@ import { milliseconds } from '../base/time.ts'
 import { ERRNO } from '../host/host-error.ts'
 import { POLL_READABLE, POLL_WRITABLE } from '../host/shim.ts'
 import {
+  allocb,
   CTL_LINK_INFO,
   controlCode,
   freemsg,
@@ -162,6 +163,13 @@ describe('driver/tun on a device that does what kernels do rarely', () => {
     expect(test.events.filter(({ name }) => name === 'tun.offload-refused')).toHaveLength(1)
     expect(tun.counters).toMatchObject({ 'tx-errors': 2, 'tx-packets': 2 })
     expect(device.written).toHaveLength(2)
+  })
+
+  it('a message without a byte is counted and freed, and the device lives on', () => {
+    stream.putmsg(allocb(test.arena, 0)!)
+    send(1)
+    expect(tun.counters).toMatchObject({ 'tx-empty': 1, 'tx-packets': 1 })
+    expect(tun.gone).toBe(false)
   })
 
   it('checklist 3.7-66: EINVAL for a plain packet says nothing about offload', () => {

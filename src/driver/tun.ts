@@ -16,6 +16,7 @@ import { ackIoctl, nakIoctl, readIoctl } from '../streams/ioctl.ts'
 import { CTL_LINK_QUERY, controlCode, makeLinkInfo } from '../streams/link-info.ts'
 import { freemsg } from '../streams/mblk/alloc.ts'
 import { type Mblk, OFFLOAD_CSUM_VALID } from '../streams/mblk/mblk.ts'
+import { messageBytes } from '../streams/mblk/message.ts'
 import { M_CTL, M_DATA, M_FLUSH, M_IOCTL } from '../streams/mblk/types.ts'
 import type { DriverInfo } from '../streams/module.ts'
 import { putnext, qreply } from '../streams/putnext.ts'
@@ -49,6 +50,7 @@ export const TUN_COUNTERS = [
   'rx-no-buffers',
   'rx-errors',
   'tx-errors',
+  'tx-empty',
   'tx-refused-offload',
   'tx-no-buffers',
   'tx-waits',
@@ -91,6 +93,7 @@ export class Tun {
     this.port = port
     this.batch.use(port)
     this.retry = runtime.timer(q, () => {
+      this.waitingToWrite = false
       host.shim.pollStart(this.port, POLL_READABLE)
       qenable(WR(q))
     })
@@ -214,7 +217,11 @@ function gather(q: Queue<Tun>, tun: Tun): void {
   batch.begin()
   while (q.first !== null && batch.fits(q.first)) {
     const mp = getq(q)!
-    if (!batch.vnet && !plain(mp)) {
+    if (mp.rptr === mp.wptr && messageBytes(mp) === 0) {
+      // The exchange takes a packet without a byte for a mistake in its descriptors.
+      counters['tx-empty']++
+      freemsg(mp)
+    } else if (!batch.vnet && !plain(mp)) {
       counters['tx-refused-offload']++
       freemsg(mp)
     } else if (!batch.add(mp)) {

@@ -1,6 +1,6 @@
 /** Reads a lab file: YAML, shape, meaning; what is wrong is told with line and column. */
-import { readFileSync } from 'node:fs'
 import { StackError } from '../base/errors.ts'
+import { readConfigText } from '../node/config.ts'
 import { ConfigError, ConfigFile } from '../node/yaml-reader.ts'
 import { expandLab } from './expand.ts'
 import { checkNode } from './node-check.ts'
@@ -35,17 +35,9 @@ export function parseLab(name: string, text: string, options: LabFileOptions = {
   return options.seed === undefined ? topology : { ...topology, seed: options.seed }
 }
 
-/** @throws {@link StackError} `ERR_NOT_FOUND` if there is no such file, and what {@link parseLab} throws */
+/** @throws {@link StackError} what `readConfigText` and {@link parseLab} throw */
 export function readLab(path: string, options: LabFileOptions = {}): Topology {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new StackError('ERR_NOT_FOUND', `cannot read the lab file ${path}: ${(cause as Error).message}`, {
-      cause,
-    })
-  }
-  return parseLab(path, text, options)
+  return parseLab(path, readConfigText(path), options)
 }
 
 function labMode(mode: string): LabMode {

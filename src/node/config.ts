@@ -1,5 +1,5 @@
 /** A node's configuration: read, checked as a whole, and only then used. Nothing is applied of a file with a mistake. */
-import { readFileSync, statSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { StackError } from '../base/errors.ts'
 import { type NodeConfig, nodeSchema } from './config-schema.ts'
 import { ConfigError, ConfigFile, type ConfigPath } from './yaml-reader.ts'
@@ -25,18 +25,34 @@ export function readNodeConfig(file: string): NodeConfig {
   return parseNodeConfig(readConfigText(file), file)
 }
 
-/** The text of a configuration file. @throws StackError `ERR_NOT_FOUND`, `ERR_ACCESS`, `ERR_BAD_CONFIG` */
+/**
+ * The text of a configuration file; also of a pipe, or a device that has no end.
+ * @throws StackError `ERR_NOT_FOUND`, `ERR_ACCESS`, `ERR_BAD_CONFIG`
+ */
 export function readConfigText(file: string): string {
   try {
-    if (statSync(file).size > FILE_BYTES_MAX)
-      throw new StackError('ERR_BAD_CONFIG', `${file}: longer than ${FILE_BYTES_MAX} bytes`)
-    return readFileSync(file, 'utf8')
+    return readBounded(file)
   } catch (cause) {
     if (cause instanceof StackError) throw cause
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT') throw new StackError('ERR_NOT_FOUND', `there is no file ${file}`, { cause })
     if (code === 'EISDIR') throw new StackError('ERR_NOT_FOUND', `${file} is a directory`, { cause })
     throw new StackError('ERR_ACCESS', `cannot read ${file} (${code})`, { cause })
+  }
+}
+
+function readBounded(file: string): string {
+  const fd = openSync(file, 'r')
+  try {
+    const bytes = Buffer.alloc(FILE_BYTES_MAX + 1)
+    let size = 0
+    for (let got = -1; got !== 0 && size < bytes.length; size += got)
+      got = readSync(fd, bytes, size, bytes.length - size, null)
+    if (size > FILE_BYTES_MAX)
+      throw new StackError('ERR_BAD_CONFIG', `${file}: longer than ${FILE_BYTES_MAX} bytes`)
+    return bytes.toString('utf8', 0, size)
+  } finally {
+    closeSync(fd)
   }
 }
 
