@@ -107,13 +107,15 @@ function readBlock(
       return
     }
     case PCAPNG_PACKET: {
+      check(body.byteLength >= PACKET_FIXED, body.byteOffset)
+      const captured = u32(12)
+      // The first comparison keeps a length near 2^32 out of the second, which counts in 32 bits.
       check(
-        body.byteLength >= PACKET_FIXED && PACKET_FIXED + padded(u32(12)) <= body.byteLength,
+        captured <= body.byteLength && PACKET_FIXED + padded(captured) <= body.byteLength,
         body.byteOffset,
       )
-      const captured = u32(12)
       const found = options(body, PACKET_FIXED + padded(captured), little)
-      const flags = found.get(2)
+      const flags = atLeast(found.get(2), 4)
       file.packets.push({
         interfaceId: u32(0),
         time: (BigInt(u32(4)) << 32n) | BigInt(u32(8)),
@@ -127,12 +129,18 @@ function readBlock(
     case PCAPNG_STATISTICS: {
       check(body.byteLength >= STATISTICS_FIXED, body.byteOffset)
       const found = options(body, STATISTICS_FIXED, little)
-      const count = (code: number): number => Number(found.get(code)?.getBigUint64(0, little) ?? 0n)
+      const count = (code: number): number =>
+        Number(atLeast(found.get(code), 8)?.getBigUint64(0, little) ?? 0n)
       file.statistics.push({ interfaceId: u32(0), received: count(4), dropped: count(5) })
       return
     }
     default:
   }
+}
+
+function atLeast(option: DataView | undefined, bytes: number): DataView | undefined {
+  if (option !== undefined) check(option.byteLength >= bytes, option.byteOffset)
+  return option
 }
 
 /** Options by code; of several with one code, the last. */
