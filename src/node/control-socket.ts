@@ -34,6 +34,8 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
       if (before !== null) process.umask(before)
     }
   })
+  // One connection that cannot be taken (EMFILE) is no reason to end the node.
+  server.on('error', () => {})
   chmodSync(path, MODE)
 }
 
