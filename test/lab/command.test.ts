@@ -52,7 +52,7 @@ describe.skipIf(compiled !== '')(titled('lab commands: mistakes', compiled), () 
   })
 
   it.each([
-    [1, /no such file/, ['lab', 'up', '/no/such/file.yaml']],
+    [1, /there is no file/, ['lab', 'up', '/no/such/file.yaml']],
     [1, /there is no lab pncmdx/, ['lab', 'down', 'pncmdx']],
     [1, /no lab that is up has a node n1/, ['lab', 'exec', 'n1', '--', 'true']],
     [2, /there is no fault "brake"/, ['lab', 'fault', 'brake', 'a--b']],
