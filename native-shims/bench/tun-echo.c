@@ -9,44 +9,14 @@
 // Opens the device in the current network namespace with a virtio header and all offloads that the kernel grants, says
 // {"ready":true,...}, and blocks in read(2) or poll(2). The caller sets addresses and brings the interface up. Sums need no work:
 // they do not change when both ends of a pseudo-header and both ports are swapped, whether they are complete or not.
-#include "peer.h"
+#include "tun-device.h"
 
-#include <fcntl.h>
-#include <linux/if.h>
-#include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 
-#ifndef TUN_F_USO4
-#define TUN_F_USO4 0x20
-#define TUN_F_USO6 0x40
-#endif
-
-#define VNET_HEADER_BYTES 10
-#define PACKET_BYTES_MAX 65535
 #define UDP_HEADER_BYTES 8
 #define IPV6_HEADER_BYTES 40
 #define IPV4_FRAGMENT_BITS 0x3fff
-
-static int open_device(const char *name, unsigned *offloads) {
-  struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
-  if (strlen(name) >= IFNAMSIZ) {
-    fprintf(stderr, "an interface name has 1 to %d bytes\n", IFNAMSIZ - 1);
-    exit(2);
-  }
-  memcpy(request.ifr_name, name, strlen(name));
-  int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC), header_bytes = VNET_HEADER_BYTES;
-  if (fd < 0) fail("open /dev/net/tun");
-  if (ioctl(fd, TUNSETIFF, &request)) fail("TUNSETIFF");
-  if (ioctl(fd, TUNSETVNETHDRSZ, &header_bytes)) fail("TUNSETVNETHDRSZ");
-  *offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6;
-  if (ioctl(fd, TUNSETOFFLOAD, *offloads) == 0) return fd;
-  *offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
-  if (ioctl(fd, TUNSETOFFLOAD, *offloads)) fail("TUNSETOFFLOAD");
-  return fd;
-}
 
 static void swap(uint8_t *a, uint8_t *b, size_t bytes) {
   uint8_t kept[16];
@@ -101,7 +71,7 @@ int main(int argc, char **argv) {
   }
   bound_life(seconds);
   unsigned offloads;
-  int fd = open_device(argv[optind], &offloads);
+  int fd = open_tun(argv[optind], true, &offloads);
   if (linger > 0 && fcntl(fd, F_SETFL, O_NONBLOCK)) fail("O_NONBLOCK");
   printf("{\"ready\":true,\"offloads\":%u}\n", offloads);
   fflush(stdout);
