@@ -43,6 +43,8 @@ export class Tcp {
   /** Connections that the next flush looks at, in order. */
   dirtyFirst: Tcb | null = null
   dirtyLast: Tcb | null = null
+  /** Half-open connections name their listener by such a number. */
+  nextListenerId = 1
   /** False once the device refused a super-segment: from then on one segment at a time. */
   offload = true
 
