@@ -50,7 +50,7 @@ export interface StreamView {
 /** The label of the top of every stream, also of one that is linked and has a multiplexor there. */
 const HEAD = 'head'
 
-const queueView = (q: AnyQueue): QueueView => ({ bytes: q.count, full: q.zero.full })
+const queueView = (q: AnyQueue): QueueView => ({ bytes: q.bytes, full: q.zero.full })
 
 /** Asks a module something; one that throws has nothing to say, and its fault is its own. */
 function ask<T>(q: AnyQueue, question: () => T, otherwise: T): T {

@@ -32,7 +32,8 @@ export abstract class Plumbing {
   /** The multiplexor's lower side that took the head's place, if any. */
   protected lowerInfo: LowerInfo<unknown> | null = null
   protected readonly head: Head
-  protected readonly links = new Map<number, Link>()
+  /** What is linked below, by number; null until something is. */
+  protected links: Map<number, Link> | null = null
   private nextLink = 1
   protected closed = false
 
@@ -182,18 +183,8 @@ export abstract class Plumbing {
   }
 
   private shortCuts(): void {
-    for (const start of [this.bottom, this.top.other]) {
-      let back: AnyQueue | null = null
-      const passed: AnyQueue[] = []
-      for (let q: AnyQueue | null = start; q !== null; q = q.next) {
-        q.back = back
-        passed.push(q)
-        if (q.service === null && q.next !== null) continue
-        for (const each of passed) each.forward = q
-        passed.length = 0
-        if (q.service !== null) back = q
-      }
-    }
+    shortCutsFrom(this.bottom)
+    shortCutsFrom(this.top.other)
   }
 
   private plumbingChanged(): void {
@@ -253,6 +244,7 @@ export abstract class Plumbing {
       throw error
     }
     const id = this.nextLink++
+    this.links ??= new Map()
     this.links.set(id, { lower, queue: q })
     info.changed?.(q)
     // Messages that waited at the head belong to the multiplexor now.
@@ -263,9 +255,9 @@ export abstract class Plumbing {
 
   /** @see I_UNLINK of streamio(7I) @throws StackError `ERR_NOT_FOUND` */
   unlink(id: number): void {
-    const link = this.links.get(id)
+    const link = this.links?.get(id)
     if (link === undefined) throw new StackError('ERR_NOT_FOUND', `stream ${this.name} has no link ${id}`)
-    this.links.delete(id)
+    this.links!.delete(id)
     const info = link.lower.lowerInfo
     try {
       info?.unlink(link.queue)
@@ -276,7 +268,7 @@ export abstract class Plumbing {
 
   /** The streams linked below, by number. */
   get linked(): ReadonlyMap<number, Stream> {
-    return new Map([...this.links].map(([id, link]) => [id, link.lower.self]))
+    return new Map([...(this.links ?? [])].map(([id, link]) => [id, link.lower.self]))
   }
 
   /** Gives the head's queue pair the procedures of a multiplexor's lower side, or its own back. */
@@ -292,8 +284,8 @@ export abstract class Plumbing {
       const { put, service } = each.isRead ? side.read : side.write
       each.put = put as AnyQueue['put']
       each.service = (service as AnyQueue['service']) ?? null
-      each.zero.hiwat = side.hiwat
-      each.zero.lowat = side.lowat
+      each.hiwat = side.hiwat
+      each.lowat = side.lowat
     }
     if (info === null) setState(q, this.head)
     this.shortCuts()
@@ -318,11 +310,28 @@ function setState(read: AnyQueue, state: unknown): void {
   read.other.state = state
 }
 
+/** Works out `forward` and `back` of every queue from one end of a stream on. */
+function shortCutsFrom(start: AnyQueue): void {
+  let back: AnyQueue | null = null
+  let first = start
+  for (let q: AnyQueue | null = start; q !== null; q = q.next) {
+    q.back = back
+    if (q.service === null && q.next !== null) continue
+    for (let each = first; each !== q; each = each.next!) each.forward = q
+    q.forward = q
+    if (q.next !== null) first = q.next
+    if (q.service !== null) back = q
+  }
+}
+
 /** Takes a pair out of service for good and frees what waits on it. */
 export function retire(read: AnyQueue): void {
-  for (const q of [read, read.other]) {
-    q.removed = true
-    flushq(q, FLUSHALL)
-    dropDeferred(q)
-  }
+  retireQueue(read)
+  retireQueue(read.other)
+}
+
+function retireQueue(q: AnyQueue): void {
+  q.removed = true
+  if (q.first !== null) flushq(q, FLUSHALL)
+  if (q.deferredFirst !== null) dropDeferred(q)
 }

@@ -28,8 +28,11 @@ export interface Band {
   wantsWriter: boolean
 }
 
-/** One direction of a module instance. @see queue(9S) */
-export class Queue<S = unknown> implements Holder {
+/**
+ * One direction of a module instance; it is its own record of band 0, since every stream has four of them and a connection
+ * is a stream. @see queue(9S)
+ */
+export class Queue<S = unknown> implements Holder, Band {
   readonly stream: Stream
   readonly scheduler: Scheduler
   readonly isRead: boolean
@@ -46,7 +49,13 @@ export class Queue<S = unknown> implements Holder {
   last: Mblk | null = null
   /** Bands 1 and up, by number; null until one is used. */
   bands: (Band | undefined)[] | null = null
-  readonly zero: Band
+  /** Bytes of band 0. */
+  count = 0
+  messages = 0
+  hiwat: number
+  lowat: number
+  full = false
+  wantsWriter = false
   /** On the run queue. */
   enabled = false
   runNext: AnyQueue | null = null
@@ -73,7 +82,8 @@ export class Queue<S = unknown> implements Holder {
     this.put = side.put
     this.service = side.service ?? null
     this.state = state
-    this.zero = makeBand(info.hiwat, info.lowat)
+    this.hiwat = info.hiwat
+    this.lowat = info.lowat
     this.other = this
     this.forward = this
   }
@@ -82,11 +92,16 @@ export class Queue<S = unknown> implements Holder {
     return `${this.stream.name}/${this.info.name}.${this.isRead ? 'read' : 'write'}`
   }
 
+  /** The record of band 0. */
+  get zero(): Band {
+    return this
+  }
+
   /** Bytes queued, all bands. */
-  get count(): number {
-    let count = this.zero.count
-    if (this.bands !== null) for (const band of this.bands) count += band?.count ?? 0
-    return count
+  get bytes(): number {
+    let bytes = this.count
+    if (this.bands !== null) for (const band of this.bands) bytes += band?.count ?? 0
+    return bytes
   }
 }
 
@@ -110,16 +125,16 @@ export const RD = <S>(q: Queue<S>): Queue<S> => (q.isRead ? q : q.other)
 
 /** The flow-control record of a band; band 0 is the queue's own. */
 export function bandOf(q: AnyQueue, band: number): Band {
-  if (band === 0) return q.zero
+  if (band === 0) return q
   assert(band > 0 && band <= BAND_MAX, 'band out of range')
   q.bands ??= []
-  q.bands[band] ??= makeBand(q.zero.hiwat, q.zero.lowat)
+  q.bands[band] ??= makeBand(q.hiwat, q.lowat)
   return q.bands[band]!
 }
 
 /** High-priority messages count with band 0, as in the manual, but are never refused. */
 const bandFor = (q: AnyQueue, mp: Mblk): Band =>
-  mp.band === 0 || isHighPriority(mp) ? q.zero : bandOf(q, mp.band)
+  mp.band === 0 || isHighPriority(mp) ? q : bandOf(q, mp.band)
 
 /** Sort key of a message: high priority above all bands. */
 const rank = (mp: Mblk): number => (mp.type >= QPCTL ? BAND_MAX + 1 : mp.band)
@@ -281,7 +296,7 @@ function backenable(q: AnyQueue): void {
  * If not, the asker is back-enabled when there is. @see canput(9F)
  */
 export function canput(q: AnyQueue): boolean {
-  const band = q.forward.zero
+  const band = q.forward
   if (!band.full) return true
   band.wantsWriter = true
   return false

@@ -31,24 +31,63 @@ interface PendingIoctl {
   readonly reject: (error: StackError) => void
 }
 
+/** The program above a stream head. The run queue calls it; what it throws is no fault of the stream's. */
+export interface Program {
+  /** Messages wait, and none did when it was last called. Take all of them. */
+  readable(): void
+  /** A write that was refused may be tried again. */
+  writable(): void
+  /** Called once for an error or a hangup. */
+  down(): void
+  /** @param mp - consumed: an M_CTL that reached the head */
+  control(mp: Mblk): void
+  /** One of the others threw. */
+  uncaught(error: unknown): void
+}
+
+/** A program that gives a callback for what it wants to hear. */
+export class Callbacks implements Program {
+  onReadable: (() => void) | null = null
+  onWritable: (() => void) | null = null
+  onDown: (() => void) | null = null
+  onControl: ((mp: Mblk) => void) | null = null
+  onUncaught: ((error: unknown) => void) | null = null
+
+  readable(): void {
+    this.onReadable?.()
+  }
+
+  writable(): void {
+    this.onWritable?.()
+  }
+
+  down(): void {
+    this.onDown?.()
+  }
+
+  control(mp: Mblk): void {
+    if (this.onControl === null) freemsg(mp)
+    else this.onControl(mp)
+  }
+
+  uncaught(error: unknown): void {
+    this.onUncaught?.(error)
+  }
+}
+
+/** Of streams that nobody reads or writes: those that are linked below a multiplexor, for instance. */
+export const NOBODY: Program = new Callbacks()
+
 /** State of a stream head. */
 export class Head {
   /** Set by an M_ERROR: reads and writes fail with it from then on. */
   error: StackError | null = null
   /** Set by an M_HANGUP: writes fail; reads go on until the queue is empty. */
   hangup = false
-  /** Called by the run queue when messages wait and none did when it was last called. Take all of them. */
-  onReadable: (() => void) | null = null
-  /** Called when a write that was refused may be tried again. */
-  onWritable: (() => void) | null = null
-  /** Called once for an error or a hangup. */
-  onDown: (() => void) | null = null
-  /** Told of every M_CTL that reaches the head; consumes it. */
-  onControl: ((mp: Mblk) => void) | null = null
-  readonly pending = new Map<number, PendingIoctl>()
+  program: Program = NOBODY
+  /** Requests that wait for their answers, by number; null until there is one. */
+  pending: Map<number, PendingIoctl> | null = null
   nextIoctl = 1
-  /** What a callback of the program threw goes here: it is no fault of the stream. */
-  onUncaught: (error: unknown) => void = () => {}
 }
 
 /** Water marks of a stream head's read queue, in bytes; changed with `Stream.setReadLimits`. */
@@ -81,9 +120,7 @@ function readPut(q: Queue<Head>, mp: Mblk): void {
     case M_SETOPTS:
       return freemsg(mp)
     case M_CTL:
-      if (head.onControl === null) freemsg(mp)
-      else callProgram(head, () => head.onControl!(mp))
-      return
+      return tellControl(head.program, mp)
     default:
       // A head in error takes no more data; the high-priority queue is bounded like the rest.
       if (head.error !== null || q.removed || (isHighPriority(mp) && q.zero.full)) return freemsg(mp)
@@ -100,22 +137,23 @@ function takeDown(q: Queue<Head>, error: StackError | null, mp: Mblk): void {
     head.error ??= error
     flushq(q, FLUSHALL)
   }
-  failIoctls(head, error ?? new StackError('ERR_HANGUP', 'the stream hung up'))
-  if (first && head.onDown !== null) callProgram(head, head.onDown)
+  if (head.pending !== null) failIoctls(head, error ?? new StackError('ERR_HANGUP', 'the stream hung up'))
+  if (first) tell(head.program, DOWN)
 }
 
 export function failIoctls(head: Head, error: StackError): void {
-  for (const pending of head.pending.values()) pending.reject(error)
-  head.pending.clear()
+  const { pending } = head
+  head.pending = null
+  if (pending !== null) for (const { reject } of pending.values()) reject(error)
 }
 
 function settleIoctl(head: Head, mp: Mblk): void {
   const { id, argument } = readIoctl(mp)
   const nak = mp.type === M_IOCNAK
   freemsg(mp)
-  const pending = head.pending.get(id)
+  const pending = head.pending?.get(id)
   if (pending === undefined) return
-  head.pending.delete(id)
+  head.pending!.delete(id)
   if (!nak) {
     pending.resolve(argument)
     return
@@ -132,19 +170,31 @@ function settleIoctl(head: Head, mp: Mblk): void {
 }
 
 function readService(q: Queue<Head>): void {
-  const head = q.state
-  if (head.onReadable !== null && q.first !== null) callProgram(head, head.onReadable)
+  if (q.first !== null) tell(q.state.program, READABLE)
 }
 
 function writeService(q: Queue<Head>): void {
-  const head = q.state
-  if (head.onWritable !== null) callProgram(head, head.onWritable)
+  tell(q.state.program, WRITABLE)
 }
 
-function callProgram(head: Head, callback: () => void): void {
+const READABLE = 0
+const WRITABLE = 1
+const DOWN = 2
+
+function tell(program: Program, what: number): void {
   try {
-    callback()
+    if (what === READABLE) program.readable()
+    else if (what === WRITABLE) program.writable()
+    else program.down()
   } catch (error) {
-    head.onUncaught(error)
+    program.uncaught(error)
+  }
+}
+
+function tellControl(program: Program, mp: Mblk): void {
+  try {
+    program.control(mp)
+  } catch (error) {
+    program.uncaught(error)
   }
 }

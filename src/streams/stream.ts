@@ -13,7 +13,7 @@ import { Plumbing, retire } from './plumbing.ts'
 import { putnext } from './putnext.ts'
 import { bcanputnext, canputnext, getq, putbq, qenable } from './queue.ts'
 import type { Runtime } from './runtime.ts'
-import { failIoctls, IOCTLS_MAX } from './stream-head.ts'
+import { Callbacks, failIoctls, IOCTLS_MAX, NOBODY, type Program } from './stream-head.ts'
 
 export interface OpenOptions {
   /** For people and for plumbing commands; the driver's name by default. */
@@ -51,33 +51,48 @@ export class Stream extends Plumbing {
     return stream
   }
 
+  /** Who is told what happens at the head, in place of the callbacks below: one object for all of it. */
+  set program(program: Program) {
+    this.head.program = program
+    if (this.top.first !== null) qenable(this.top)
+  }
+
+  private get callbacks(): Callbacks {
+    const { head } = this
+    if (head.program instanceof Callbacks && head.program !== NOBODY) return head.program
+    const callbacks = new Callbacks()
+    head.program = callbacks
+    return callbacks
+  }
+
   set onReadable(callback: (() => void) | null) {
-    this.head.onReadable = callback
+    this.callbacks.onReadable = callback
     if (callback !== null && this.top.first !== null) qenable(this.top)
   }
 
   set onWritable(callback: (() => void) | null) {
-    this.head.onWritable = callback
+    this.callbacks.onWritable = callback
   }
 
   /** Called once, when the stream has failed or hung up. */
   set onDown(callback: (() => void) | null) {
-    this.head.onDown = callback
+    this.callbacks.onDown = callback
   }
 
   /** Takes M_CTL messages that reach the head; the callback consumes them. */
   set onControl(callback: ((mp: Mblk) => void) | null) {
-    this.head.onControl = callback
+    this.callbacks.onControl = callback
   }
 
+  /** What a callback of the program threw goes here: it is no fault of the stream. */
   set onUncaught(callback: (error: unknown) => void) {
-    this.head.onUncaught = callback
+    this.callbacks.onUncaught = callback
   }
 
   /** Water marks of the head's read queue, in bytes. */
   setReadLimits(hiwat: number, lowat: number): void {
-    this.top.zero.hiwat = hiwat
-    this.top.zero.lowat = lowat
+    this.top.hiwat = hiwat
+    this.top.lowat = lowat
   }
 
   /**
@@ -138,12 +153,13 @@ export class Stream extends Plumbing {
   ioctl(command: string, argument?: unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.closed || this.head.error !== null || this.lowerInfo !== null) throw this.downError()
-      if (this.head.pending.size >= IOCTLS_MAX)
+      const pending = (this.head.pending ??= new Map())
+      if (pending.size >= IOCTLS_MAX)
         throw new StackError('ERR_BUSY', `${IOCTLS_MAX} requests wait on stream ${this.name}`)
       const id = this.head.nextIoctl
       this.head.nextIoctl = (id + 1) >>> 0
       const mp = makeIoctl(this.runtime.arena, id, command, argument)
-      this.head.pending.set(id, { command, resolve, reject })
+      pending.set(id, { command, resolve, reject })
       putnext(this.top.other, mp)
     })
   }
@@ -166,8 +182,9 @@ export class Stream extends Plumbing {
     if (this.closed) return
     if (this.lowerInfo !== null)
       throw new StackError('ERR_BUSY', `stream ${this.name} is linked below a multiplexor: unlink it first`)
-    for (const id of [...this.links.keys()]) this.unlink(id)
-    for (const { queue } of this.instances()) this.remove(queue)
+    if (this.links !== null) for (const id of [...this.links.keys()]) this.unlink(id)
+    if (this.top.other.next !== this.bottom.other)
+      for (const { queue } of this.instances()) this.remove(queue)
     this.closed = true
     try {
       this.bottom.info.close(this.bottom)
@@ -176,7 +193,8 @@ export class Stream extends Plumbing {
     }
     retire(this.bottom)
     retire(this.top)
-    failIoctls(this.head, new StackError('ERR_STREAM_CLOSED', `stream ${this.name} was closed`))
+    if (this.head.pending !== null)
+      failIoctls(this.head, new StackError('ERR_STREAM_CLOSED', `stream ${this.name} was closed`))
     this.runtime.streams.delete(this)
   }
 
