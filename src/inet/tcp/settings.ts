@@ -43,6 +43,8 @@ export interface TcpSettings {
   /** Connections of one peer address with nothing but zero windows (Sockstress). */
   zeroWindowPerSource: number
   challengeAcksPerSecond: number
+  /** Resets that answer strays, of the whole stack. */
+  resetsPerSecond: number
   /** Segments out of order that one connection may hold. */
   reassemblySegments: number
   initialWindowSegments: number
@@ -85,6 +87,7 @@ export const TCP_SETTINGS: Readonly<TcpSettings> = {
   connectionsMax: 262_144,
   zeroWindowPerSource: 256,
   challengeAcksPerSecond: 10,
+  resetsPerSecond: 10_000,
   reassemblySegments: 1_024,
   initialWindowSegments: 10,
   mssMin: 48,

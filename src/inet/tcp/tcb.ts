@@ -5,10 +5,10 @@
  * {@link Intake} while something received waits for the program or for a gap to close.
  */
 import type { Flight } from './flight.ts'
+import type { ConnectionUser } from './host.ts'
 import type { Intake } from './intake.ts'
 import type { ConnectionSettings } from './settings.ts'
 import { CLOSED } from './states.ts'
-import type { ConnectionUser } from './host.ts'
 
 /** `flags` of a {@link Tcb}. What was agreed on: */
 export const F_TIMESTAMPS = 1 << 0
@@ -54,6 +54,8 @@ export const F_URGENT_OUT = 1 << 21
 export const F_WANTS_ROOM = 1 << 22
 /** A write was pushed: PSH on the last segment of what is queued. */
 export const F_PUSH = 1 << 23
+/** The path was seen to reorder (RFC 8985 §6.2 step 4). */
+export const F_REORDERING = 1 << 24
 
 /** `timers` of a {@link Tcb}: which deadlines are set. */
 export const T_RETRANSMIT = 1 << 0
@@ -65,6 +67,8 @@ export const T_DELAYED_ACK = 1 << 3
 /** Keep-alive; in FIN-WAIT-2 of an orphan the end of waiting. */
 export const T_KEEP = 1 << 4
 export const T_PACE = 1 << 5
+/** Nothing was in flight for a while: the flight record goes back to the pool. Shares `retransmitAt`. */
+export const T_IDLE = 1 << 6
 
 export class Tcb {
   // ---- who: four int32 words each, v4-mapped for IPv4
