@@ -40,7 +40,6 @@ const DESC_SIZE = TX_BASE + BATCH_PACKETS * 7 + PACKET_WORDS_MAX
 
 export class TunBatch {
   readonly desc = new Int32Array(DESC_SIZE)
-  readonly clock = new Float64Array(1)
   txCount = 0
   private readonly arena: Arena
   private readonly shim: Shim

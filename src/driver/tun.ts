@@ -83,8 +83,10 @@ export class Tun {
     this.capabilities = linkCapabilities(this.device)
     const runtime = q.stream.runtime
     this.batch = new TunBatch(runtime.arena, host.shim, this.device.vnetHeaderBytes !== 0)
-    const { desc, clock } = this.batch
-    const port = host.shim.attach(this.device.fd, host.arenaId, desc, clock, status => this.ready(q, status))
+    const { desc } = this.batch
+    // Every exchange leaves the time where the whole stack reads it.
+    const { recent } = runtime
+    const port = host.shim.attach(this.device.fd, host.arenaId, desc, recent, status => this.ready(q, status))
     if (port < 0) {
       host.shim.fdClose(this.device.fd)
       this.batch.close()

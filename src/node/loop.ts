@@ -157,21 +157,22 @@ export class NodeLoop {
   }
 
   private turns(): void {
-    const end = this.clock.now() + HOLD_US
-    let more: boolean
-    do more = this.runtime.turn()
-    while (more && this.clock.now() < end)
+    const { runtime } = this
+    let more = runtime.turn()
+    const end = runtime.recent[0]! + HOLD_US
+    while (more && runtime.recent[0]! < end) more = runtime.turn()
     if (more) this.again()
   }
 
-  /** As {@link turns}, by the clock that each exchange with the device leaves behind: reading it makes no number object. */
+  /** As {@link turns}, by the time that each exchange with the device leaves behind: reading it makes no number object. */
   private turnsWith(q: Queue<Tun>): void {
-    const { clock } = q.state.batch
-    let more = this.runtime.turn()
-    const end = clock[0]! + HOLD_US
-    // The clock stands still while nothing is exchanged: turns are counted, too.
-    for (let left = TURNS_MAX; left > 0 && (more || this.spin(q)) && clock[0]! < end; left--)
-      more = this.runtime.turn()
+    const { runtime } = this
+    const { recent } = runtime
+    let more = runtime.turn()
+    const end = recent[0]! + HOLD_US
+    // Time stands still while nothing is exchanged: turns are counted, too.
+    for (let left = TURNS_MAX; left > 0 && (more || this.spin(q)) && recent[0]! < end; left--)
+      more = runtime.nextTurn()
     // A look may have used up the run queue's budget, with no turn after it.
     if (more || !this.runtime.scheduler.idle) this.again()
   }
@@ -180,9 +181,8 @@ export class NodeLoop {
   private spin(q: Queue<Tun>): boolean {
     const tun = q.state
     if (tun.lastMoved === 0 || tun.gone || tun.waitingToWrite || !this.maySpin()) return false
-    const { scheduler, timers } = this.runtime
-    const { clock } = tun.batch
-    let end = clock[0]! + this.spinUs
+    const { scheduler, timers, recent } = this.runtime
+    let end = recent[0]! + this.spinUs
     if (!timers.idle) end = Math.min(end, timers.pollAt()!)
     tun.lastMoved = 0
     do {
@@ -192,7 +192,7 @@ export class NodeLoop {
         if (this.credit < CREDIT_MAX) this.credit++
         return true
       }
-    } while (clock[0]! < end && !tun.gone)
+    } while (recent[0]! < end && !tun.gone)
     this.credit -= CREDIT_LOSS
     if (this.credit < 0) this.rest = REST_EVENTS
     return false

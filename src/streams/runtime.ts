@@ -34,6 +34,12 @@ export class Runtime {
   readonly random: Random
   readonly scheduler: Scheduler
   readonly timers: Timers
+  /**
+   * `recent[0]` is the time of this turn: what the clock said at its beginning, or what a device's driver left at its last
+   * exchange. For the data path, since reading it calls nothing and makes no number object. Between turns it is old:
+   * {@link refresh} first.
+   */
+  readonly recent = new Float64Array(1)
   readonly registry = new Registry()
   /** Open streams, in the order of opening. */
   readonly streams = new Set<Stream>()
@@ -60,10 +66,21 @@ export class Runtime {
    * @returns whether work is left for another turn
    */
   turn(budget?: number): boolean {
+    this.refresh()
+    return this.nextTurn(budget)
+  }
+
+  /** A turn right after another, or after an exchange with a device: at the time in {@link recent}, without asking the clock. */
+  nextTurn(budget?: number): boolean {
     if (this.failed.length > 0) this.reclaim()
-    if (!this.timers.idle) this.timers.expire(this.clock.now())
+    if (this.timers.isDue(this.recent[0]!)) this.timers.expire(this.recent[0]! as Instant)
     this.scheduler.run(budget)
     return !this.scheduler.idle
+  }
+
+  /** Has {@link recent} tell the time of now. */
+  refresh(): void {
+    this.recent[0] = this.clock.now()
   }
 
   /** A timer on behalf of a queue: if its callback throws, the queue's module is at fault, nobody else. */

@@ -38,6 +38,11 @@ export class Timers {
     return this.size === 0
   }
 
+  /** Whether a deadline has come. @param now - microseconds */
+  isDue(now: number): boolean {
+    return this.size !== 0 && this.heap[0]!.at <= now
+  }
+
   /** The earliest deadline, or null. */
   pollAt(): Instant | null {
     return this.size === 0 ? null : this.heap[0]!.at

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest'
+import { after, milliseconds } from '../base/time.ts'
+import { makeTestRuntime } from './testing/runtime.ts'
+import { Timer } from './timers.ts'
+
+describe('streams/runtime: the time of a turn', () => {
+  it('a turn asks the clock once, and what runs in it reads that', () => {
+    const t = makeTestRuntime()
+    const { runtime } = t
+    t.clock.advance(milliseconds(5))
+    expect(runtime.recent[0]).toBe(0)
+    runtime.turn()
+    expect(runtime.recent[0]).toBe(5_000)
+    t.clock.advance(milliseconds(1))
+    runtime.refresh()
+    expect(runtime.recent[0]).toBe(6_000)
+    t.finish()
+  })
+
+  it('a turn after an exchange goes by the time that the device left, deadlines included', () => {
+    const t = makeTestRuntime()
+    const { runtime } = t
+    const due: number[] = []
+    const timer = new Timer(now => void due.push(now))
+    runtime.timers.arm(timer, after(t.clock.now(), milliseconds(2)))
+    runtime.recent[0] = 1_999
+    runtime.nextTurn()
+    expect(due).toEqual([])
+    runtime.recent[0] = 2_001
+    runtime.nextTurn()
+    expect(due).toEqual([2_001])
+    t.finish()
+  })
+})
