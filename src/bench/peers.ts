@@ -14,7 +14,8 @@ const BUILD_SCRIPT = 'scripts/build-peers'
 /** What a peer may take beyond the time it was asked for. */
 const PATIENCE_MS = 15_000
 
-export type PeerName = 'udp-load' | 'tun-echo'
+export type PeerName = 'udp-load' | 'tun-echo' | 'tcp-load' | 'tun-tcp'
+const PEERS: readonly PeerName[] = ['udp-load', 'tun-echo', 'tcp-load', 'tun-tcp']
 
 export const peerPath = (name: PeerName): string => `${ROOT}build/peers-bin/${name}`
 
@@ -24,7 +25,7 @@ export async function buildPeers(): Promise<void> {
     await promisify(execFile)(`${ROOT}${BUILD_SCRIPT}`)
   } catch (cause) {
     const { stderr = '' } = cause as { stderr?: string }
-    if (existsSync(peerPath('udp-load')) && existsSync(peerPath('tun-echo'))) return
+    if (PEERS.every(name => existsSync(peerPath(name)))) return
     throw new StackError('ERR_NOT_FOUND', `the measuring peers cannot be built: ${stderr.trim() || cause}`, {
       cause,
       hint: `${BUILD_SCRIPT} needs a C compiler`,
@@ -124,6 +125,33 @@ export async function runLoad(place: Place, load: Load, signal?: AbortSignal): P
   const args = [mode, address, String(port), ...options]
   const ended = await runIn(place, peerPath('udp-load'), args, timeoutMs, signal)
   return parseLoad(ended, `${address} port ${port}`)
+}
+
+/**
+ * Runs `tcp-load` for as long as it is told to.
+ * @returns its last line of JSON
+ * @throws StackError `ERR_HOST` if it failed
+ */
+export async function runPeer(
+  place: Place,
+  name: PeerName,
+  args: readonly string[],
+  { seconds, warmupSeconds, signal }: PeerTimes,
+): Promise<Record<string, unknown>> {
+  const all = [...args, `--seconds=${seconds}`, `--warmup=${warmupSeconds}`]
+  const timeoutMs = (seconds + warmupSeconds) * 1_000 + PATIENCE_MS
+  const { code, stdout, stderr } = await runIn(place, peerPath(name), all, timeoutMs, signal)
+  const last = stdout.trim().split('\n').at(-1) ?? ''
+  const told = last.startsWith('{') ? (JSON.parse(last) as Record<string, unknown>) : {}
+  if (code === 0 && told['error'] === undefined) return told
+  throw new StackError('ERR_HOST', `${name} ${args.join(' ')}: ${String(told['error'] ?? stderr.trim())}`)
+}
+
+/** How long a peer runs. */
+export interface PeerTimes {
+  readonly seconds: number
+  readonly warmupSeconds: number
+  readonly signal: AbortSignal | undefined
 }
 
 function parseLoad({ code, stdout, stderr }: Ended, where: string): LoadResult {

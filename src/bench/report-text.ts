@@ -4,6 +4,7 @@ import type { Machine } from './machine.ts'
 import type { ModulesReport } from './modules.ts'
 import type { Requirement } from './requirements.ts'
 import type { Ratio, Summary, Verdict } from './statistics.ts'
+import type { TcpReport } from './tcp-report.ts'
 import type { UdpReport } from './udp.ts'
 import type { UdpInprocReport } from './udp-inproc.ts'
 import type { NodeCount, UdpNamespaceReport } from './udp-report.ts'
@@ -63,6 +64,29 @@ export function udpReportText(report: UdpReport): string {
     `${rounds} rounds of ${seconds} s each load; UDP over IPv${family}, ${bytes} bytes, ${window} in flight; medians and ranges`
   const body = report.mode === 'inproc' ? inprocText(report) : namespacesText(report)
   return [head, body, requirementsText(requirements)].join('\n\n')
+}
+
+/** What the command prints for a person. */
+export function tcpReportText({ machine, rounds, seconds, scenarios, requirements }: TcpReport): string {
+  const head = `${machineText(machine)}\n${rounds} rounds, loads of ${seconds} s; medians and ranges`
+  const bodies = scenarios.map(({ name, title, arms, ratios }) => {
+    const measured = arms.flatMap(arm =>
+      Object.entries(arm.figures).map(([what, { median, min, max }]) => [
+        arm.title,
+        what,
+        figure(median),
+        rangeOf(min, max),
+      ]),
+    )
+    const compared = ratios.map(({ figure: what, arm, against, ratio }) => [
+      `${arm} over ${against}`,
+      what,
+      figure(ratio.medianOfRatios),
+      rangeOf(ratio.min, ratio.max),
+    ])
+    return `${name}: ${title}\n${table([['', '', 'median', 'range'], ...measured, ...compared])}`
+  })
+  return [head, ...bodies, requirementsText(requirements)].join('\n\n')
 }
 
 function inprocText(report: UdpInprocReport): string {

@@ -47,6 +47,25 @@ const benchUdp: CommandSpec = {
   load: async () => (await import('./bench.ts')).benchUdp,
 }
 
+const benchTcp: CommandSpec = {
+  name: 'bench tcp',
+  summary: 'streams, round trips and connections, against the least that C can do',
+  description:
+    'TCP through a TUN device and between two, against a C program on the same devices, the kernel and node:net, candidates in turn each round. ' +
+    'Scenarios: bulk, plain (without offload), pair (namespace to namespace), churn, goodput, fairness; hold (100,000 connections) when it is named. Needs root.',
+  arguments: [{ name: 'SCENARIO', summary: 'only these', optional: true, repeat: true }],
+  options: {
+    rounds: ROUNDS,
+    seconds: { type: 'number', value: 'N', min: 0.1, max: 3_600, summary: 'of each load', fallback: '2' },
+    check: CHECK,
+  },
+  examples: [
+    { command: 'bench tcp', text: 'everything but hold, as root' },
+    { command: 'bench tcp bulk pair --rounds 7', text: 'two scenarios' },
+  ],
+  load: async () => (await import('./bench.ts')).benchTcp,
+}
+
 const benchModules: CommandSpec = {
   name: 'bench modules',
   summary: 'what a module in the way of a message costs, and the calls on messages',
@@ -68,4 +87,4 @@ const benchModules: CommandSpec = {
   load: async () => (await import('./bench.ts')).benchModules,
 }
 
-export const BENCH_COMMANDS: readonly CommandSpec[] = [benchUdp, benchModules]
+export const BENCH_COMMANDS: readonly CommandSpec[] = [benchUdp, benchTcp, benchModules]

@@ -1,5 +1,5 @@
 /** `putnext bench`: runs a measurement and tells its report. */
-import { modulesReportText, udpReportText } from '../bench/report-text.ts'
+import { modulesReportText, tcpReportText, udpReportText } from '../bench/report-text.ts'
 import type { Requirement } from '../bench/requirements.ts'
 import type { CommandRun, Invocation } from './command.ts'
 import { EXIT_CHECK_FAILED, EXIT_DONE } from './exit-codes.ts'
@@ -21,6 +21,18 @@ export const benchUdp: CommandRun = async invocation => {
     onProgress: text => out.progress(text),
   })
   return tell(invocation, report, udpReportText(report))
+}
+
+export const benchTcp: CommandRun = async invocation => {
+  const { run } = await import('../bench/tcp.ts')
+  const { args, out, signal } = invocation
+  const report = await run({
+    ...numbers(invocation, ['rounds', 'seconds']),
+    only: args.list('SCENARIO'),
+    signal,
+    onProgress: text => out.progress(text),
+  })
+  return tell(invocation, report, tcpReportText(report))
 }
 
 export const benchModules: CommandRun = async invocation => {

@@ -1,0 +1,247 @@
+/**
+ * One end of a TCP measurement in a process of its own: a stack on a TUN device, or the kernel's sockets. It answers on the
+ * ports of echo, discard and character generator, and sends when it is told to, by messages or through a `Duplex`.
+ * Started by `tcp-ends.ts` with its description as the only argument.
+ */
+import type { Server, Socket } from 'node:net'
+import * as kernelNet from 'node:net'
+import { LinkControl } from '../host/links.ts'
+import { loadShim } from '../host/shim.ts'
+import { InetStack } from '../inet/stack.ts'
+import { NodeLoop } from '../node/loop.ts'
+import { TcpConnection, TcpListener } from '../socket/tcp-endpoint.ts'
+import { allocb, dupmsg, freemsg } from '../streams/mblk/alloc.ts'
+import type { Mblk } from '../streams/mblk/mblk.ts'
+import type { Runtime } from '../streams/runtime.ts'
+import { Stream } from '../streams/stream.ts'
+import { HeapWatch } from './heap.ts'
+
+export const PORT_ECHO = 7
+export const PORT_DISCARD = 9
+export const PORT_CHARGEN = 19
+
+export interface TcpEndOptions {
+  /** A stack of ours on a new TUN device, or the kernel's sockets of the namespace that it was started in. */
+  readonly kind: 'stack' | 'kernel'
+  /** How its program reads and writes: messages without copies, or a `Duplex`. Of the kernel: always a `Duplex`. */
+  readonly edge: 'messages' | 'duplex'
+  /** Path of the namespace of the device, for a stack. */
+  readonly namespace: string
+  readonly device: string
+  /** Of the stack, with their prefix lengths. */
+  readonly addresses: readonly string[]
+  /** Of the kernel on the device. */
+  readonly kernelAddresses: readonly string[]
+  /** The default route's next hop. */
+  readonly gateway?: string
+  readonly offload: boolean
+  readonly mtu: number
+}
+
+/** What it may be asked by message. */
+export type TcpEndQuestion =
+  | {
+      readonly ask: 'send'
+      readonly address: string
+      readonly seconds: number
+      readonly warmupSeconds: number
+    }
+  | { readonly ask: 'copies' }
+  | { readonly ask: 'memory' }
+
+export interface TcpEndSent {
+  readonly bytes: number
+  readonly seconds: number
+}
+
+export interface TcpEndCopies {
+  readonly stack: number
+  readonly edge: number
+}
+
+const CHUNK_BYTES = 64 * 1024
+
+/** Ways to serve and to send that measure the same. */
+interface End {
+  serve(): Promise<void>
+  /** @returns a count of the bytes that were taken so far, and an end */
+  send(address: string, port: number): { readonly bytes: () => number; readonly stop: () => void }
+  copies(): TcpEndCopies
+}
+
+// ---- messages
+
+class MessageEnd implements End {
+  private readonly runtime: Runtime
+  /** One block that is sent again and again. */
+  private readonly chunk: Mblk
+
+  constructor(runtime: Runtime) {
+    this.runtime = runtime
+    const chunk = allocb(runtime.arena, CHUNK_BYTES)!
+    chunk.dblk.bytes.fill(0x78, chunk.rptr, chunk.rptr + CHUNK_BYTES)
+    chunk.wptr += CHUNK_BYTES
+    this.chunk = chunk
+  }
+
+  async serve(): Promise<void> {
+    this.listen(PORT_DISCARD, connection => {
+      connection.onReadable = () => {
+        for (let mp = connection.getmsg(); mp !== null; mp = connection.getmsg()) freemsg(mp)
+      }
+    })
+    this.listen(PORT_CHARGEN, connection => this.generate(connection))
+    this.listen(PORT_ECHO, connection => {
+      let held: Mblk | null = null
+      const echo = (): void => {
+        for (let mp = held ?? connection.getmsg(); mp !== null; mp = connection.getmsg()) {
+          held = mp
+          if (!connection.putmsg(mp)) return
+          held = null
+        }
+      }
+      connection.onReadable = echo
+      connection.onWritable = echo
+    })
+  }
+
+  private listen(port: number, serve: (connection: TcpConnection) => void): void {
+    const listener = TcpListener.open(this.runtime, { port, settings: { noDelay: true } })
+    listener.onConnection = () => {
+      for (let connection = listener.accept(); connection !== null; connection = listener.accept()) {
+        const each = connection
+        each.onEnd = () => each.close()
+        each.onClosed = () => each.close()
+        serve(each)
+      }
+    }
+  }
+
+  private generate(connection: TcpConnection): void {
+    const more = (): void => {
+      for (;;) {
+        const mp = dupmsg(this.chunk)
+        if (mp === null) return
+        if (!connection.putmsg(mp)) return freemsg(mp)
+      }
+    }
+    connection.onWritable = more
+    more()
+  }
+
+  send(address: string, port: number): { bytes: () => number; stop: () => void } {
+    const connection = TcpConnection.connect(this.runtime, { address, port })
+    connection.onConnect = () => this.generate(connection)
+    connection.onClosed = () => connection.close()
+    return { bytes: () => connection.bytesWritten, stop: () => connection.abort() }
+  }
+
+  copies(): TcpEndCopies {
+    const { stack, edge } = this.runtime.arena.copies
+    return { stack: stack.bytes, edge: edge.bytes }
+  }
+}
+
+// ---- Duplex
+
+type Net = Pick<typeof kernelNet, 'createServer' | 'connect'>
+
+class DuplexEnd implements End {
+  private readonly net: Net
+  private readonly runtime: Runtime | null
+  private readonly chunk = Buffer.alloc(CHUNK_BYTES, 'x')
+
+  constructor(net: Net, runtime: Runtime | null) {
+    this.net = net
+    this.runtime = runtime
+  }
+
+  async serve(): Promise<void> {
+    await Promise.all([
+      this.listen(PORT_DISCARD, socket => socket.resume()),
+      this.listen(PORT_CHARGEN, socket => this.generate(socket)),
+      this.listen(PORT_ECHO, socket => socket.pipe(socket)),
+    ])
+  }
+
+  private listen(port: number, serve: (socket: Socket) => void): Promise<Server> {
+    const server = this.net.createServer({ noDelay: true }, socket => {
+      socket.on('error', () => socket.destroy())
+      serve(socket)
+    })
+    return new Promise(resolve => server.listen(port, () => resolve(server)))
+  }
+
+  private generate(socket: Socket): void {
+    const more = (): void => {
+      while (!socket.destroyed && socket.write(this.chunk));
+    }
+    socket.on('drain', more)
+    more()
+  }
+
+  send(address: string, port: number): { bytes: () => number; stop: () => void } {
+    const socket = this.net.connect({ port, host: address }, () => this.generate(socket))
+    socket.on('error', () => socket.destroy())
+    return { bytes: () => socket.bytesWritten - socket.writableLength, stop: () => socket.resetAndDestroy() }
+  }
+
+  copies(): TcpEndCopies {
+    const copies = this.runtime?.arena.copies
+    return { stack: copies?.stack.bytes ?? 0, edge: copies?.edge.bytes ?? 0 }
+  }
+}
+
+// ---- the process
+
+async function openEnd(options: TcpEndOptions): Promise<End> {
+  if (options.kind === 'kernel') return new DuplexEnd(kernelNet, null)
+  const loop = new NodeLoop()
+  const { runtime } = loop
+  const stack = new InetStack(runtime)
+  const { device, namespace, offload, mtu, addresses, kernelAddresses, gateway } = options
+  const link = Stream.open(runtime, 'tun', { options: { name: device, namespace, offload, mtu } })
+  stack.attachLink(link, { name: device, addresses })
+  if (gateway !== undefined) stack.addRoute({ prefix: '0.0.0.0/0', gateway })
+  const control = new LinkControl(loadShim(), namespace)
+  try {
+    for (const prefix of kernelAddresses) control.addAddress(device, prefix)
+    control.setMtu(device, mtu)
+    control.setUp(device)
+  } finally {
+    control.close()
+  }
+  loop.hold()
+  if (options.edge === 'messages') return new MessageEnd(runtime)
+  throw new Error('the Duplex edge is still to come')
+}
+
+async function send(end: End, question: TcpEndQuestion & { ask: 'send' }): Promise<TcpEndSent> {
+  const wait = (seconds: number): Promise<void> =>
+    new Promise(resolve => setTimeout(resolve, seconds * 1_000))
+  const sending = end.send(question.address, PORT_DISCARD)
+  await wait(question.warmupSeconds)
+  const [bytes, start] = [sending.bytes(), performance.now()]
+  await wait(question.seconds)
+  const sent = { bytes: sending.bytes() - bytes, seconds: (performance.now() - start) / 1_000 }
+  sending.stop()
+  return sent
+}
+
+const heap = new HeapWatch()
+const end = await openEnd(JSON.parse(process.argv[2]!) as TcpEndOptions)
+await end.serve()
+process.on('message', (question: TcpEndQuestion) => {
+  const answer =
+    question.ask === 'send'
+      ? send(end, question)
+      : question.ask === 'copies'
+        ? Promise.resolve(end.copies())
+        : heap.collected()
+  answer.then(
+    value => process.send!({ value }),
+    (error: unknown) => process.send!({ error: String(error) }),
+  )
+})
+process.on('disconnect', () => process.exit(0))
+process.send!({ value: 'ready' })

@@ -1,0 +1,94 @@
+/** The scenarios of `bench tcp`, and what each must show. */
+import type { BenchSite } from './site.ts'
+import { type Arm, CeilingArm, CeilingPairArm, KernelArm, NodeArm, PairArm, StackArm } from './tcp-arms.ts'
+import { ChurnArm, HoldArm } from './tcp-many.ts'
+import type { Demand } from './tcp-report.ts'
+
+export interface Scenario {
+  readonly name: string
+  readonly title: string
+  /** Only when it is asked for: it takes long. */
+  readonly asked?: boolean
+  /** Of each load, where the scenario has its own. */
+  readonly seconds?: number
+  readonly demands: readonly Demand[]
+  /** Makes namespaces. */
+  arms(site: BenchSite): readonly Arm[]
+}
+
+const against = (figure: string, arm: string, other: string, limit: Demand['limit']): Demand => ({
+  figure,
+  arm,
+  against: other,
+  limit,
+})
+
+/** Below this, a chain is below what one core of this kind can do with one copy. */
+const RECEIVE = 'receive Gbit/s'
+const SEND = 'send Gbit/s'
+const P50 = 'ping-pong p50 µs'
+const P99 = 'ping-pong p99 µs'
+const PAIR = 'Gbit/s'
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'bulk',
+    title: 'one stream between the kernel and a stack on a TUN device, offload on, MTU 1500',
+    demands: [
+      against(RECEIVE, 'node', 'ceiling', { atLeast: 0.9 }),
+      against(SEND, 'node', 'ceiling', { atLeast: 0.9 }),
+      against(P50, 'node', 'ceiling', { atMost: 1.25 }),
+      against(P99, 'node', 'ceiling', { atMost: 1.5 }),
+      { figure: 'copied bytes', arm: 'stack', limit: { atMost: 0 } },
+    ],
+    arms: site => [
+      new CeilingArm(site, true),
+      new NodeArm(site, true),
+      new StackArm(site),
+      new KernelArm(site, 'bulk'),
+    ],
+  },
+  {
+    name: 'plain',
+    title: 'the same without offload: every packet of 1500 bytes by itself',
+    demands: [
+      against(RECEIVE, 'node', 'ceiling', { atLeast: 0.8 }),
+      against(SEND, 'node', 'ceiling', { atLeast: 0.8 }),
+    ],
+    arms: site => [new CeilingArm(site, false), new NodeArm(site, false)],
+  },
+  {
+    name: 'pair',
+    title: 'one stream from namespace to namespace, over two TUN devices and a veth pair',
+    demands: [
+      against(PAIR, 'messages', 'ceiling', { atLeast: 0.8 }),
+      against(PAIR, 'messages', 'kernel', { atLeast: 1 }),
+      against(PAIR, 'duplex', 'messages', { atLeast: 0.5 }),
+      against(PAIR, 'duplex', 'nodenet', { atLeast: 1 }),
+    ],
+    arms: site => [
+      new CeilingPairArm(site),
+      new PairArm(site, 'messages', 'Putnext to Putnext, messages', { edge: 'messages' }),
+      new PairArm(site, 'duplex', 'Putnext to Putnext, net.Socket', { edge: 'duplex' }),
+      new PairArm(site, 'nodenet', 'node:net over veth', { kind: 'kernel', edge: 'duplex' }),
+      new KernelArm(site, 'kernelpair'),
+    ],
+  },
+  {
+    name: 'churn',
+    title: 'connections opened and closed, one after the other on each of 64',
+    demands: [{ figure: 'connections/s', arm: 'node', limit: { atLeast: 50_000 } }],
+    arms: site => [new ChurnArm(site, 'node'), new ChurnArm(site, 'kernel')],
+  },
+  {
+    name: 'hold',
+    title: '100,000 connections that each echo one byte a minute',
+    asked: true,
+    seconds: 60,
+    demands: [
+      { figure: 'bytes a connection', arm: 'node', limit: { atMost: 2_048 } },
+      { figure: 'unanswered', arm: 'node', limit: { atMost: 0 } },
+    ],
+    arms: site => [new HoldArm(site)],
+  },
+]
