@@ -34,7 +34,8 @@ export interface Arm {
   stop(): Promise<void>
 }
 
-const gbit = ({ bytes, seconds }: TcpEndSent): number => (bytes * 8e-9) / seconds
+export const gbitOf = ({ bytes, seconds }: TcpEndSent): number =>
+  (bytes.reduce((sum, each) => sum + each, 0) * 8e-9) / seconds
 
 /** Bulk both ways and ping-pong from the kernel's sockets to whatever is at the far end. */
 async function bulkLoads(place: Place, address: string, times: LoadTimes): Promise<Record<string, number>> {
@@ -152,7 +153,7 @@ export class PairArm implements Arm {
   async run({ seconds, warmupSeconds }: LoadTimes): Promise<Record<string, number>> {
     const question = { ask: 'send', address: this.to, seconds, warmupSeconds } as const
     const sent = await this.ends[0]!.ask<TcpEndSent>(question, (seconds + warmupSeconds) * 1_000 + 15_000)
-    return { 'Gbit/s': gbit(sent) }
+    return { 'Gbit/s': gbitOf(sent) }
   }
 
   async stop(): Promise<void> {

@@ -43,6 +43,8 @@ export type TcpEndQuestion =
   | {
       readonly ask: 'send'
       readonly address: string
+      /** 1 by default. */
+      readonly connections?: number
       readonly seconds: number
       readonly warmupSeconds: number
     }
@@ -50,7 +52,8 @@ export type TcpEndQuestion =
   | { readonly ask: 'memory' }
 
 export interface TcpEndSent {
-  readonly bytes: number
+  /** Of each connection, while it was measured. */
+  readonly bytes: readonly number[]
   readonly seconds: number
 }
 
@@ -219,12 +222,16 @@ async function openEnd(options: TcpEndOptions): Promise<End> {
 async function send(end: End, question: TcpEndQuestion & { ask: 'send' }): Promise<TcpEndSent> {
   const wait = (seconds: number): Promise<void> =>
     new Promise(resolve => setTimeout(resolve, seconds * 1_000))
-  const sending = end.send(question.address, PORT_DISCARD)
+  const sending = Array.from({ length: question.connections ?? 1 }, () =>
+    end.send(question.address, PORT_DISCARD),
+  )
   await wait(question.warmupSeconds)
-  const [bytes, start] = [sending.bytes(), performance.now()]
+  const before = sending.map(each => each.bytes())
+  const start = performance.now()
   await wait(question.seconds)
-  const sent = { bytes: sending.bytes() - bytes, seconds: (performance.now() - start) / 1_000 }
-  sending.stop()
+  const bytes = sending.map((each, i) => each.bytes() - before[i]!)
+  const sent = { bytes, seconds: (performance.now() - start) / 1_000 }
+  for (const each of sending) each.stop()
   return sent
 }
 

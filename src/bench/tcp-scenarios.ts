@@ -1,6 +1,7 @@
 /** The scenarios of `bench tcp`, and what each must show. */
 import type { BenchSite } from './site.ts'
 import { type Arm, CeilingArm, CeilingPairArm, KernelArm, NodeArm, PairArm, StackArm } from './tcp-arms.ts'
+import { FairnessArm, GoodputArm, type Impairment } from './tcp-impaired.ts'
 import { ChurnArm, HoldArm } from './tcp-many.ts'
 import type { Demand } from './tcp-report.ts'
 
@@ -29,6 +30,18 @@ const SEND = 'send Gbit/s'
 const P50 = 'ping-pong p50 µs'
 const P99 = 'ping-pong p99 µs'
 const PAIR = 'Gbit/s'
+
+/** 20 ms there and back, 500 Mbit/s, and room for one such delay. */
+const WIDE: Impairment = { rate: '500mbit', limit: 1_000 }
+
+const goodput = (name: string, title: string, impairment: Impairment): Scenario => ({
+  name,
+  title: `one stream over 20 ms and 500 Mbit/s ${title}, to the kernel`,
+  seconds: 8,
+  demands: [against('Mbit/s', 'stack', 'kernel', { atLeast: 1 })],
+  arms: site =>
+    (['stack', 'kernel'] as const).map(by => new GoodputArm(site, name, by, { ...WIDE, ...impairment })),
+})
 
 export const SCENARIOS: readonly Scenario[] = [
   {
@@ -79,6 +92,24 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'connections opened and closed, one after the other on each of 64',
     demands: [{ figure: 'connections/s', arm: 'node', limit: { atLeast: 50_000 } }],
     arms: site => [new ChurnArm(site, 'node'), new ChurnArm(site, 'kernel')],
+  },
+  goodput('lossnone', 'without loss', {}),
+  goodput('lossrare', 'with a loss of 0.1 %', { loss: '0.1%' }),
+  goodput('losssome', 'with a loss of 1 %', { loss: '1%' }),
+  goodput('lossmuch', 'with a loss of 3 %', { loss: '3%' }),
+  goodput('reorder', 'with 1 % of the packets late', { reorder: '1%', gap: 5 }),
+  {
+    name: 'fairness',
+    title: '8 streams over 20 ms and 1 Gbit/s',
+    seconds: 15,
+    demands: [
+      { figure: 'Jain index', arm: 'alone', limit: { atLeast: 0.95 } },
+      { figure: 'Jain index', arm: 'beside', limit: { atLeast: 0.95 } },
+    ],
+    arms: site =>
+      (['alone', 'beside'] as const).map(
+        name => new FairnessArm(site, name, { rate: '1gbit', limit: 2_000 }),
+      ),
   },
   {
     name: 'hold',
