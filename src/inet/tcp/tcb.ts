@@ -150,9 +150,8 @@ export class Tcb {
   retransmitAt = 0
   delackAt = 0
   keepAt = 0
-  /** Where it stands in the timer wheel: the time of its entry. Lazy: an entry that fires early looks again. */
-  wheelAt = 0
-  inWheel = false
+  /** Number of its entry in the timer wheel, 0 if it has none; the wheel's. */
+  wheelEntry = 0
   /** Consecutive expiries of the retransmission or persist timer. */
   backoff = 0
   /** Keep-alive probes that were not answered. */

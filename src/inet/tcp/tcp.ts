@@ -9,7 +9,9 @@ import { makeTcpCounters, type TcpCounters } from './counters.ts'
 import { ConnectionTable, ListenerTable } from './demux.ts'
 import { HalfOpenTable } from './half-open.ts'
 import type { TcpHost } from './host.ts'
+import { IntakePool } from './intake.ts'
 import { SequenceKeys } from './isn.ts'
+import { PORT_COUNTERS } from './ports.ts'
 import { Segment } from './segment.ts'
 import { CONNECTION_SETTINGS, type ConnectionSettings, TCP_SETTINGS, type TcpSettings } from './settings.ts'
 import { F_DIRTY, type Tcb } from './tcb.ts'
@@ -33,11 +35,16 @@ export class Tcp {
   readonly timeWait: TimeWaitTable
   readonly wheel: TimerWheel<Tcb>
   readonly keys: SequenceKeys
+  /** Of `ports.ts`. */
+  readonly portCounters = new Int32Array(PORT_COUNTERS)
+  readonly intakes = new IntakePool()
   /** The segment in hand. */
   readonly segment = new Segment()
   /** The time of the event in hand: int32 microseconds and milliseconds that wrap. */
   nowUs = 0
   nowMs = 0
+  /** Steps of 4 microseconds, for `SequenceKeys.isn`: int32 that wraps after 4.77 hours (`nowUs` wraps too soon). */
+  isnClock = 0
   /** Bytes of blocks that wait on connections, against `settings.memoryBytes`. */
   memoryUsed = 0
   /** Connections that the next flush looks at, in order. */
@@ -73,6 +80,7 @@ export class Tcp {
   setNow(us: number): void {
     this.nowUs = us | 0
     this.nowMs = (us / 1_000) | 0
+    this.isnClock = (us / 4) | 0
   }
 
   /** Has the next flush look at a connection: it has something to send or to acknowledge. */
