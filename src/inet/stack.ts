@@ -15,6 +15,7 @@ import {
   clearPathMtu,
   describeIp,
   isOwnAddress,
+  pathMtu,
   type RouteOptions,
   removeAddress,
   removeRoute,
@@ -152,6 +153,11 @@ export class InetStack {
   /** The source of packets to `remote`; null if no route leads there. */
   sourceFor(remote: IpAddress): IpAddress | null {
     return sourceFor(this.ip, remote)
+  }
+
+  /** Bytes of the largest IP packet on the path to an address of four int32 words, as IP knows it now. */
+  pathMtu(family: number, w0: number, w1: number, w2: number, w3: number): number {
+    return pathMtu(this.ip, family, w0, w1, w2, w3)
   }
 
   /** Interfaces, addresses, routes, path MTUs, endpoints: for people, as a JSON value. */

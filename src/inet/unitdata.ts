@@ -49,6 +49,8 @@ export const ERROR_MTU = 19
 export const HEADER_BYTES = 20
 /** The program's own number for a request; it comes back in the ERROR_IND of a request that was refused here. */
 export const TAG = 21
+/** In an ERROR_IND for TCP: the sequence number of the packet that caused it, by which it is believed (RFC 5927 §4.1). */
+export const QUOTED_SEQ = 22
 export const UNITDATA_WORDS = 24
 export const UNITDATA_BYTES = 4 * UNITDATA_WORDS
 

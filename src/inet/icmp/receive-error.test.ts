@@ -20,6 +20,8 @@ import {
   KIND,
   LOCAL,
   LOCAL_PORT,
+  PROTOCOL,
+  QUOTED_SEQ,
   REMOTE,
   REMOTE_PORT,
 } from '../unitdata.ts'
@@ -99,6 +101,57 @@ describe('icmp/receive-error', () => {
         expect(fixture.receive(udp)[0]!.words[REMOTE_PORT]).toBe(0x5678)
       }
     }
+  })
+
+  describe('RFC 5927 §4.1: an error about a TCP segment brings its sequence number', () => {
+    const segment = Uint8Array.of(0x12, 0x34, 0x56, 0x78, 0xfe, 0xdc, 0xba, 0x98, ...pattern(32))
+    const tcp4 = (data = segment): Uint8Array =>
+      ipv4Packet(data, { protocol: 6, source: DESTINATION4, destination: SOURCE4 })
+    const tcp6 = (data = segment): Uint8Array =>
+      ipv6Packet(data, { nextHeader: 6, source: DESTINATION6, destination: SOURCE6 })
+    const seq = 0xfedcba98 | 0
+
+    it('of both families, however the message is cut', () => {
+      const tcp = fixture.upper(6)
+      for (const bytes of [error4(3, 1, tcp4()), error6(1, 3, tcp6())]) {
+        for (let at = 0; at <= bytes.length; at++) {
+          fixture.link.bring(bytes, [at, at])
+          const { words } = fixture.receive(tcp)[0]!
+          expect([words[PROTOCOL], words[LOCAL_PORT], words[REMOTE_PORT]]).toEqual([6, 0x1234, 0x5678])
+          expect(words[QUOTED_SEQ]).toBe(seq)
+        }
+      }
+    })
+
+    it('eight bytes of the segment are enough, seven are not read', () => {
+      const tcp = fixture.upper(6)
+      fixture.link.bring(error4(3, 1, tcp4().slice(0, 28)))
+      fixture.link.bring(error6(1, 3, tcp6().slice(0, 48)))
+      expect(fixture.receive(tcp).map(({ words }) => words[QUOTED_SEQ])).toEqual([seq, seq])
+      fixture.link.bring(error4(3, 1, tcp4().slice(0, 27)))
+      fixture.link.bring(error6(1, 3, tcp6().slice(0, 47)))
+      expect(fixture.receive(tcp)).toEqual([])
+      expect(fixture.count('icmp-quote-malformed')).toBe(2)
+    })
+
+    it('behind IPv4 options and an IPv6 fragment header too', () => {
+      const tcp = fixture.upper(6)
+      const options = [1, 1, 1, 0]
+      const four = ipv4Packet(segment, { protocol: 6, source: DESTINATION4, destination: SOURCE4, options })
+      const fragment = Uint8Array.of(6, 0, 0, 1, 0, 0, 0, 9, ...segment)
+      const six = ipv6Packet(fragment, { nextHeader: 44, source: DESTINATION6, destination: SOURCE6 })
+      fixture.link.bring(error4(3, 1, four))
+      fixture.link.bring(error6(1, 3, six))
+      expect(fixture.receive(tcp).map(({ words }) => words[QUOTED_SEQ])).toEqual([seq, seq])
+    })
+
+    it('for another transport it is zero, whatever was quoted before', () => {
+      const tcp = fixture.upper(6)
+      fixture.link.bring(error4(3, 1, tcp4()))
+      fixture.link.bring(error4(3, 3, ours4()))
+      expect(fixture.receive(tcp).length).toBe(1)
+      expect(fixture.receive(udp).map(({ words }) => words[QUOTED_SEQ])).toEqual([0])
+    })
   })
 
   it.each<[string, () => Uint8Array, 'icmp-quote-malformed' | 'icmp-quote-not-ours' | 'icmp-unknown']>([

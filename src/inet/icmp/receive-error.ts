@@ -25,10 +25,11 @@ import {
   LOCAL_PORT,
   MAPPED_WORD,
   PROTOCOL,
+  QUOTED_SEQ,
   REMOTE,
   REMOTE_PORT,
 } from '../unitdata.ts'
-import { u16 } from '../wire/fields.ts'
+import { i32, u16 } from '../wire/fields.ts'
 import {
   ICMP_HEADER_SIZE,
   ICMP4_ECHO_REQUEST,
@@ -63,6 +64,7 @@ import {
   ipv6SourceWord,
   NH_FRAGMENT,
 } from '../wire/ipv6.ts'
+import { IPPROTO_TCP, SEQUENCE } from '../wire/tcp.ts'
 import { ERROR_TOO_BIG, errorOfIcmp4, errorOfIcmp6 } from './errors.ts'
 
 /** Bytes of transport header that every error quotes. */
@@ -78,6 +80,8 @@ class Quote {
   size = 0
   localPort = 0
   remotePort = 0
+  /** Of TCP; else 0. */
+  sequence = 0
   local0 = 0
   local1 = 0
   local2 = 0
@@ -183,9 +187,13 @@ function readQuote6(mp: Mblk, headerBytes: number): IpCounter | null {
   return readPorts(mp, fragmentAt + FRAGMENT_HEADER_SIZE)
 }
 
-/** The quoted ports; of an echo request, its identifier and sequence number stand in their places. */
+/**
+ * The quoted ports; of an echo request, its identifier and sequence number stand in their places; of TCP, its sequence number.
+ * @param at - of the transport header, {@link QUOTED_TRANSPORT_BYTES} of which are there
+ */
 function readPorts(mp: Mblk, at: number): IpCounter | null {
   const { bytes } = mp
+  quote.sequence = quote.protocol === IPPROTO_TCP ? i32(bytes, at + SEQUENCE) : 0
   if (quote.protocol !== PROTOCOL_ICMP && quote.protocol !== PROTOCOL_ICMPV6) {
     quote.localPort = u16(bytes, at)
     quote.remotePort = u16(bytes, at + 2)
@@ -259,5 +267,6 @@ function tell(ip: Ip, from: Interface, error: number, mtu: number): void {
   words[at + INTERFACE] = from.index
   words[at + ERROR_CODE] = error
   words[at + ERROR_MTU] = mtu
+  words[at + QUOTED_SEQ] = quote.sequence
   putnext(upper, control)
 }

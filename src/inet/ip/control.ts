@@ -14,12 +14,16 @@ import {
   sameAddress,
 } from '../address.ts'
 import type { RateLimitOptions } from '../icmp/rate-limit.ts'
+import { IPV6_MTU_MIN } from '../wire/ipv6.ts'
 import { KIND_LOCAL, KIND_LOOPBACK } from './addresses.ts'
-import { DEST_INTERFACE, DEST_KIND, DEST_SOURCE } from './destinations.ts'
+import { DEST_INTERFACE, DEST_KIND, DEST_MTU, DEST_SOURCE } from './destinations.ts'
 import { capabilityNames, checkInterfaceOptions, INTERFACES_MAX, Interface } from './interfaces.ts'
 import { Ip, type IpOptions } from './ip.ts'
 import { describeRoute, METRIC_MAX } from './routes.ts'
 import { emitPiece } from './transmit.ts'
+
+/** What every host can put together (RFC 791 §3.1). */
+const IPV4_MTU_MIN = 576
 
 /** An IP without links; `makeIpDriver` makes it a driver. */
 export function createIp(runtime: Runtime, options: IpOptions = {}): Ip {
@@ -264,4 +268,16 @@ export function sourceFor(ip: Ip, remote: IpAddress): IpAddress | null {
   const word = (i: number): number => table[at + DEST_SOURCE + i]!
   if ((word(0) | word(1) | word(2) | word(3)) === 0) return null
   return fromWords(remote.family, word(0), word(1), word(2), word(3))
+}
+
+/**
+ * Bytes of the largest IP packet on the path to an address, as far as IP knows: the first link's, or less if a router said so.
+ * @param w0 - the address, four int32 words
+ * @returns what every path takes (RFC 791, RFC 8200 §5) if no route leads there
+ */
+export function pathMtu(ip: Ip, family: number, w0: number, w1: number, w2: number, w3: number): number {
+  const { table } = ip.destinations
+  const at = ip.destinations.find(w0, w1, w2, w3, 0)
+  if (table[at + DEST_INTERFACE] === 0) return family === 4 ? IPV4_MTU_MIN : IPV6_MTU_MIN
+  return table[at + DEST_MTU]!
 }
