@@ -7,11 +7,13 @@ import { UsageError } from './exit-codes.ts'
 import { LAB_COMMANDS } from './lab-commands.ts'
 import { MODULE_COMMANDS } from './module-commands.ts'
 import { NODE_COMMANDS } from './node-commands.ts'
+import { TCP_COMMANDS } from './tcp-commands.ts'
 
 export const GROUPS: readonly GroupSpec[] = [
   { name: 'lab', summary: 'Topologies of nodes in namespaces, or in one process.' },
   { name: 'node', summary: 'One node.' },
   { name: 'module', summary: 'Protocol modules of your own.' },
+  { name: 'tcp', summary: 'The reliable transport by hand.' },
   { name: 'bench', summary: 'Measurements.' },
 ]
 
@@ -39,6 +41,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...LAB_COMMANDS,
   ...NODE_COMMANDS,
   ...MODULE_COMMANDS,
+  ...TCP_COMMANDS,
   ...BENCH_COMMANDS,
   DOCTOR,
   completion,
