@@ -47,6 +47,8 @@ export interface ModuleInfo<S = unknown> {
 /** The bottom end of a stream: its write side takes what comes down, its read side is where messages begin. */
 export interface DriverInfo<S = unknown> extends ModuleInfo<S> {
   readonly driver: true
+  /** The name of a stream that was opened without one; asked when somebody wants to know. */
+  streamName?(state: S): string
   /** Present in a multiplexor: the procedures of the streams that are linked below it. */
   // biome-ignore lint/suspicious/noExplicitAny: each multiplexor knows the state of its own lower side
   readonly lower?: LowerInfo<any>

@@ -24,7 +24,7 @@ interface Link {
 /** Head, modules and driver of one stream. */
 export abstract class Plumbing {
   readonly runtime: Runtime
-  readonly name: string
+  private readonly givenName: string | null
   /** Read queue of the head (of the multiplexor's lower side, while linked). */
   readonly top: Queue<Head>
   /** Read queue of the driver. */
@@ -37,9 +37,9 @@ export abstract class Plumbing {
   private nextLink = 1
   protected closed = false
 
-  protected constructor(runtime: Runtime, driver: AnyDriver, name: string, options: unknown) {
+  protected constructor(runtime: Runtime, driver: AnyDriver, name: string | null, options: unknown) {
     this.runtime = runtime
-    this.name = name
+    this.givenName = name
     this.top = makePair<Head>(this.self, headInfo, headInfo.open(undefined as never))
     this.head = this.top.state
     this.bottom = makePair<unknown>(this.self, driver, undefined)
@@ -57,6 +57,19 @@ export abstract class Plumbing {
   /** The queues know a whole {@link Stream}, the only class that extends this one. */
   private get self(): Stream {
     return this as unknown as Stream
+  }
+
+  /** For people and for plumbing commands. */
+  get name(): string {
+    if (this.givenName !== null) return this.givenName
+    const { info, state } = this.bottom
+    const { streamName } = info as AnyDriver
+    return streamName === undefined || state === undefined ? info.name : streamName.call(info, state)
+  }
+
+  /** Whether it was opened with a name of its own, as links and services are, and not one of many that come and go. */
+  get isNamed(): boolean {
+    return this.givenName !== null
   }
 
   /** Names of the modules, from the top down, without head and driver; equal ones are told apart by `#2`, `#3`. */

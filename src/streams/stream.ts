@@ -16,7 +16,7 @@ import type { Runtime } from './runtime.ts'
 import { Callbacks, failIoctls, IOCTLS_MAX, NOBODY, type Program } from './stream-head.ts'
 
 export interface OpenOptions {
-  /** For people and for plumbing commands; the driver's name by default. */
+  /** For people and for plumbing commands; the driver's, or what the driver says, by default. */
   readonly name?: string
   /** Passed to the driver's `open`. */
   readonly options?: unknown
@@ -40,7 +40,7 @@ export class Stream extends Plumbing {
     const info = typeof driver === 'string' ? runtime.registry.find(driver) : driver
     if (!isDriver(info))
       throw new StackError('ERR_PLUMBING', `${info.name} is a module, not a driver: push it on a stream`)
-    const stream = new Stream(runtime, info, options.name ?? info.name, options.options)
+    const stream = new Stream(runtime, info, options.name ?? null, options.options)
     runtime.streams.add(stream)
     try {
       for (const spec of runtime.registry.autopush(info.name)) stream.push(spec.module, spec.options)

@@ -4,7 +4,7 @@
  * shortened first when the arena runs low.
  */
 import { allocb, dupmsg, freemsg } from '../../streams/mblk/alloc.ts'
-import { type Arena, HEADROOM_BYTES } from '../../streams/mblk/arena.ts'
+import { HEADROOM_BYTES } from '../../streams/mblk/arena.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { messageBytes } from '../../streams/mblk/message.ts'
 import { readMessage } from '../../streams/mblk/pullup.ts'
@@ -68,7 +68,7 @@ export function copyUnitdata(mp: Mblk): Mblk | null {
 /** For a program that is behind. @param mp - freed if the answer is false */
 function mayWait(udp: Udp, e: Endpoint, mp: Mblk, waiting: number): boolean {
   const { arena } = mp.dblk
-  if (isLow(arena)) {
+  if (arena.isLow) {
     e.counters['arena-pressure']++
     udp.counters['arena-pressure']++
     freemsg(mp)
@@ -88,13 +88,4 @@ function mayWait(udp: Udp, e: Endpoint, mp: Mblk, waiting: number): boolean {
   freemsg(data)
   udp.counters['condensed']++
   return true
-}
-
-/** Whether more than three quarters of the blocks of some size are out. */
-function isLow(arena: Arena): boolean {
-  for (let i = 0; i < arena.classes.length; i++) {
-    const sizeClass = arena.classes[i]!
-    if (4 * sizeClass.inUse * sizeClass.blockBytes > 3 * (sizeClass.limit - sizeClass.base)) return true
-  }
-  return false
 }

@@ -120,6 +120,15 @@ export class Arena {
     return null
   }
 
+  /** Whether more than three quarters of the blocks of some size are out. */
+  get isLow(): boolean {
+    for (let i = 0; i < this.classes.length; i++) {
+      const { inUse, blockBytes, limit, base } = this.classes[i]!
+      if (4 * inUse * blockBytes > 3 * (limit - base)) return true
+    }
+    return false
+  }
+
   /** A block around the caller's memory; null if too many are alive. */
   wrap(bytes: Uint8Array, freeRoutine: FreeRoutine): UniqueMblk | null {
     if (this.foreignInUse >= this.viewLimit) return null

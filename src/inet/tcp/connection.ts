@@ -1,0 +1,245 @@
+/**
+ * The stream side of one connection: the state of the driver's queue pair. Data goes up while there is room above, and
+ * what is not taken stays with the core, where the window and the memory's bounds are kept; data comes down as far as the
+ * core takes it, the rest waits on the write queue, which is full then.
+ */
+import { StackError } from '../../base/errors.ts'
+import { freemsg } from '../../streams/mblk/alloc.ts'
+import type { Mblk } from '../../streams/mblk/mblk.ts'
+import { M_DATA, M_PCPROTO } from '../../streams/mblk/types.ts'
+import type { AnyQueue } from '../../streams/module.ts'
+import { putnext } from '../../streams/putnext.ts'
+import { FLUSHALL, flushq, getq, putq, qenable } from '../../streams/queue.ts'
+import { errorMeaning } from '../icmp/errors.ts'
+import { abort, release, shutdown } from './close.ts'
+import type { CloseReason, ConnectionUser } from './host.ts'
+import {
+  CONN_CON,
+  makeDisconnect,
+  makePrimitive,
+  ORDREL_IND,
+  ORDREL_REQ,
+  primitiveOf,
+  URGENT_IND,
+} from './primitives.ts'
+import { atEof, takeData, windowOpened } from './receive.ts'
+import { send, sendRoom } from './send.ts'
+import { CLOSED } from './states.ts'
+import { F_EOF_TOLD, F_FIN_QUEUED, F_FIN_RECEIVED, F_WANTS_ROOM, type Tcb } from './tcb.ts'
+import type { Transport } from './transport.ts'
+
+/** Bytes and messages that go up before the program reads. It has them in hand, so they are out of the core's reach when memory is short. */
+export const HEAD_BYTES = 256 * 1024
+const HEAD_MESSAGES = 32
+
+export class Connection implements ConnectionUser {
+  /** Read queue of the driver's end of its stream: `putnext(q, mp)` goes to the program. */
+  readonly q: AnyQueue
+  readonly transport: Transport
+  /** Stays when the connection is over, for its names and the data that was not taken. */
+  tcb: Tcb | null = null
+  /** Why it is over; null while it lives. */
+  reason: CloseReason | null = null
+  /** Nothing goes up any more: the program was told the end, or closed. */
+  silent = false
+
+  constructor(q: AnyQueue, transport: Transport) {
+    this.q = q
+    this.transport = transport
+    q.stream.setReadLimits(HEAD_BYTES, HEAD_BYTES)
+  }
+
+  /** What the program asked to connect, or accepted. */
+  begin(tcb: Tcb): void {
+    this.tcb = tcb
+    // What came before goes up when the stream is complete: modules may be pushed on it by then.
+    if (tcb.intake !== null || (tcb.flags & F_FIN_RECEIVED) !== 0) qenable(this.q)
+  }
+
+  // ---- up
+
+  /** Whether the queue above takes more; if not, it enables ours when it does. */
+  private hasRoom(): boolean {
+    const above = this.q.next!.forward
+    if (!above.full && above.messages < HEAD_MESSAGES && !(above.messages > 0 && this.transport.isShort))
+      return true
+    above.wantsWriter = true
+    return false
+  }
+
+  /** Bytes that went up and that the program has not read. Whoever counts them wants to know when it has. */
+  unread(): number {
+    const above = this.q.next?.forward
+    if (above === undefined || above.count === 0) return 0
+    above.wantsWriter = true
+    return above.count
+  }
+
+  /** Hands up what is in order. */
+  pull(): void {
+    const { tcb, q, transport } = this
+    if (tcb === null || this.silent) return
+    const { tcp } = transport
+    while (this.hasRoom()) {
+      const mp = takeData(tcp, tcb)
+      if (mp === null) return this.tellEnd(tcb)
+      putnext(q, mp)
+    }
+  }
+
+  /** The read queue's service procedure: the program read something. */
+  serveRead(): void {
+    const { tcb, transport } = this
+    if (tcb === null || this.silent) return
+    transport.touch()
+    this.pull()
+    if (this.reason === null) windowOpened(transport.tcp, tcb)
+  }
+
+  private tellEnd(tcb: Tcb): void {
+    if (atEof(tcb) && (tcb.flags & F_EOF_TOLD) === 0) {
+      if (!this.tell(makePrimitive(this.arena, ORDREL_IND))) return
+      tcb.flags |= F_EOF_TOLD
+    }
+    if (this.reason === null) return
+    if (this.tell(makeDisconnect(this.arena, this.reason))) this.silent = true
+  }
+
+  private tell(mp: Mblk | null): boolean {
+    if (mp === null) this.transport.retryLater(this.q)
+    else putnext(this.q, mp)
+    return mp !== null
+  }
+
+  private get arena() {
+    return this.transport.runtime.arena
+  }
+
+  // ---- what the core says
+
+  connected(): void {
+    const mp = makePrimitive(this.arena, CONN_CON)
+    // Whoever waits for it would wait for ever.
+    if (mp === null) abort(this.transport.tcp, this.tcb!)
+    else putnext(this.q, mp)
+  }
+
+  /** MUST-32: the program hears of it at once, whatever it has not read. */
+  urgent(): void {
+    const mp = makePrimitive(this.arena, URGENT_IND)
+    if (mp === null) return
+    mp.type = M_PCPROTO
+    putnext(this.q, mp)
+  }
+
+  /** @param tcb - the one that {@link begin} gets, if it is over before `connect` returned */
+  closed(tcb: Tcb, reason: CloseReason): void {
+    this.tcb = tcb
+    this.reason = reason
+    if (this.silent) return
+    // Nothing is sent any more: whoever waits for room may come and hear it.
+    flushq(this.q.other, FLUSHALL)
+    this.pull()
+  }
+
+  // ---- down
+
+  get maySend(): boolean {
+    return this.reason === null && this.tcb !== null && (this.tcb.flags & F_FIN_QUEUED) === 0
+  }
+
+  /** @param mp - consumed: M_DATA, or an ORDREL_REQ */
+  write(mp: Mblk): void {
+    const wq = this.q.other
+    const { tcb } = this
+    if (!this.maySend || tcb === null) return freemsg(mp)
+    this.transport.touch()
+    if (wq.first === null && (mp.type !== M_DATA || sendRoom(tcb) > 0)) return this.sendNow(tcb, mp)
+    putq(wq, mp)
+    tcb.flags |= F_WANTS_ROOM
+  }
+
+  /** The write queue's service procedure: there is room. */
+  serveWrite(): void {
+    const wq = this.q.other
+    const { tcb } = this
+    if (tcb === null || wq.first === null) return
+    this.transport.touch()
+    while (wq.first !== null) {
+      if (this.maySend && wq.first.type === M_DATA && sendRoom(tcb) <= 0) {
+        tcb.flags |= F_WANTS_ROOM
+        return
+      }
+      this.sendNow(tcb, getq(wq)!)
+    }
+  }
+
+  /** @param mp - consumed */
+  private sendNow(tcb: Tcb, mp: Mblk): void {
+    if (mp.type === M_DATA && this.maySend) return send(this.transport.tcp, tcb, mp)
+    if (primitiveOf(mp) === ORDREL_REQ && this.maySend) shutdown(this.transport.tcp, tcb)
+    freemsg(mp)
+  }
+
+  /** Ends this side's data at once if nothing is in front of it. @returns false if an ORDREL_REQ has to go down behind the data */
+  shutdownNow(): boolean {
+    const wq = this.q.other
+    if (wq.first !== null || this.q.stream.top.other.next !== wq) return false
+    if (!this.maySend) return true
+    this.transport.touch()
+    shutdown(this.transport.tcp, this.tcb!)
+    return true
+  }
+
+  // ---- the end
+
+  /** Resets it; the program hears of it as of any end. */
+  abort(): void {
+    if (this.reason !== null || this.tcb === null) return
+    this.transport.touch()
+    abort(this.transport.tcp, this.tcb)
+  }
+
+  /** The program closed its stream: what waits to be sent is the core's from here on. */
+  close(): void {
+    const { tcb } = this
+    this.silent = true
+    if (tcb === null) return
+    const wq = this.q.other
+    this.transport.touch()
+    for (let mp = getq(wq); mp !== null; mp = getq(wq)) this.sendNow(tcb, mp)
+    release(this.transport.tcp, tcb)
+  }
+
+  /** What its end means for a program; null if it lives, or ended in order. */
+  get error(): StackError | null {
+    return this.reason === null ? null : closeError(this.reason, this.tcb?.softError ?? 0)
+  }
+
+  get isOver(): boolean {
+    return this.reason !== null || this.tcb === null || this.tcb.state === CLOSED
+  }
+}
+
+/** @param softError - the last ICMP error that concerned the connection, 0 if none did */
+export function closeError(reason: CloseReason, softError: number): StackError | null {
+  switch (reason) {
+    case 'done':
+      return null
+    case 'refused':
+      return new StackError('ERR_CONN_REFUSED', 'the peer refused the connection')
+    case 'reset':
+      return new StackError('ERR_CONN_RESET', 'the peer reset the connection')
+    case 'aborted':
+      return new StackError('ERR_CONN_ABORTED', 'this side aborted the connection')
+    case 'no-memory':
+      return new StackError('ERR_NO_BUFFERS', 'the connection was given up for want of memory')
+    case 'timed-out':
+    case 'unreachable': {
+      // RFC 9293 §3.9.2.2: what ICMP said last says more than that nobody answered.
+      if (softError === 0) return new StackError('ERR_TIMED_OUT', 'the peer does not answer')
+      const { error, text } = errorMeaning(softError)
+      return new StackError(error, text)
+    }
+  }
+}

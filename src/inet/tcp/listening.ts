@@ -1,0 +1,54 @@
+/** The stream of a listener: the state of the driver's queue pair. */
+import type { AnyQueue } from '../../streams/module.ts'
+import { putnext } from '../../streams/putnext.ts'
+import { acceptNext, closeListener, type Listener, type ListenRequest, listen } from './listener.ts'
+import { CONN_IND, makePrimitive } from './primitives.ts'
+import type { Tcb } from './tcb.ts'
+import type { Transport } from './transport.ts'
+
+export class Listening {
+  /** Read queue of the driver's end of its stream. */
+  readonly q: AnyQueue
+  readonly transport: Transport
+  readonly listener: Listener
+  /** The program knows that connections wait. */
+  private told = false
+
+  /** @throws StackError as {@link listen} */
+  constructor(q: AnyQueue, transport: Transport, request: ListenRequest) {
+    this.q = q
+    this.transport = transport
+    transport.touch()
+    this.listener = listen(transport.tcp, { ...request, user: this })
+    transport.listening.add(this)
+  }
+
+  /** Connections wait. */
+  tell(): void {
+    if (this.told) return
+    const mp = makePrimitive(this.transport.runtime.arena, CONN_IND)
+    if (mp === null) return this.transport.retryLater(this.q)
+    this.told = true
+    putnext(this.q, mp)
+  }
+
+  /** The read queue's service procedure: there may be a block now. */
+  serveRead(): void {
+    if (this.listener.waiting > 0) this.tell()
+  }
+
+  /** The next connection; null if none waits, which will be told when one does. */
+  accept(): Tcb | null {
+    if (this.listener.waiting === 0) {
+      this.told = false
+      return null
+    }
+    return acceptNext(this.transport.tcp, this.listener)
+  }
+
+  close(): void {
+    this.transport.touch()
+    closeListener(this.transport.tcp, this.listener)
+    this.transport.listening.delete(this)
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * What all streams of one stack's TCP share: the core, the way down, the time, the run queue's place of the flush.
+ * As {@link TcpHost} it is all that the core knows of the stack around it.
+ */
+import { after, type Instant, milliseconds } from '../../base/time.ts'
+import { freemsg } from '../../streams/mblk/alloc.ts'
+import type { Mblk } from '../../streams/mblk/mblk.ts'
+import type { AnyQueue } from '../../streams/module.ts'
+import { putnext } from '../../streams/putnext.ts'
+import { canputnext, qenable } from '../../streams/queue.ts'
+import type { Runtime } from '../../streams/runtime.ts'
+import type { Timer } from '../../streams/timers.ts'
+import type { IpAddress } from '../address.ts'
+import type { SourceChoice } from '../udp/state.ts'
+import { Connection } from './connection.ts'
+import type { CloseReason, TcpHost } from './host.ts'
+import type { Listener } from './listener.ts'
+import { Listening } from './listening.ts'
+import { flush, resume } from './output.ts'
+import type { ConnectionSettings, TcpSettings } from './settings.ts'
+import type { Tcb } from './tcb.ts'
+import { SECRET_WORDS, Tcp } from './tcp.ts'
+import { expire, pollAt } from './timers.ts'
+
+/** What TCP asks of IP that is no message. */
+export interface Paths extends SourceChoice {
+  /** Bytes of the largest packet on the path to an address. */
+  pathMtu(family: number, w0: number, w1: number, w2: number, w3: number): number
+}
+
+/** RFC 9293 §3.7.1: what every IPv4 host takes, for as long as nobody knows better. */
+const PATH_MTU_UNKNOWN = 576
+/** How long a stream that found no block for a primitive waits before it tries again. */
+const RETRY = milliseconds(10)
+/** Combinations of a connection's settings that are shared; beyond, each connection has its own. */
+const SETTINGS_SHARED_MAX = 256
+
+export class Transport implements TcpHost {
+  readonly runtime: Runtime
+  readonly tcp: Tcp
+  /** Write queue of the control stream: its service procedure flushes. Null while there is no control stream. */
+  flusher: AnyQueue | null = null
+  /** Write queue of the lower side: `putnext(lower, mp)` goes to IP; null while nothing is linked. */
+  lower: AnyQueue | null = null
+  paths: Paths | null = null
+  readonly listening = new Set<Listening>()
+  /** For the earliest deadline of the core; armed for an earlier one it looks in vain, which costs less than to move it at every segment. */
+  private timer: Timer | null = null
+  private timerIsLate = false
+  /** The flush let others go first, once. */
+  private yielded = false
+  private readonly shared = new Map<string, ConnectionSettings>()
+  /** Streams that found no block for a primitive. */
+  private readonly starved: AnyQueue[] = []
+  private starvedTimer: Timer | null = null
+
+  constructor(runtime: Runtime, settings: Partial<TcpSettings>) {
+    this.runtime = runtime
+    const secret = new Int32Array(SECRET_WORDS).map(() => runtime.random.int32())
+    this.tcp = new Tcp(runtime.arena, runtime.random, this, secret, settings)
+  }
+
+  /** Memory runs low: data waits with the core, which can condense and refuse it. */
+  get isShort(): boolean {
+    const { memoryUsed, settings, arena } = this.tcp
+    return memoryUsed > settings.memoryBytes / 4 || arena.isLow
+  }
+
+  /** The core's time is now. Before every call of the core. */
+  touch(): void {
+    const { runtime } = this
+    // A program that calls between turns does so at a time that no turn has seen.
+    if (!runtime.scheduler.busy) runtime.refresh()
+    this.tcp.setNow(runtime.recent[0]!)
+  }
+
+  // ---- the control stream
+
+  /** @param q - read queue of the control stream */
+  start(q: AnyQueue): void {
+    this.flusher = q.other
+    this.timer = this.runtime.timer(q, () => this.onTimer())
+    this.starvedTimer = this.runtime.timer(q, () => this.feed())
+  }
+
+  stop(): void {
+    const { timers } = this.runtime
+    if (this.timer !== null) timers.cancel(this.timer)
+    if (this.starvedTimer !== null) timers.cancel(this.starvedTimer)
+    this.starved.length = 0
+    this.flusher = this.timer = this.starvedTimer = null
+  }
+
+  /** The control stream's service procedure: after the programs that are in line had their turn, so that a reply carries the acknowledgment. */
+  serveFlush(): void {
+    if (!this.yielded && !this.runtime.scheduler.idle) {
+      this.yielded = true
+      qenable(this.flusher!)
+      return
+    }
+    this.yielded = false
+    this.touch()
+    flush(this.tcp)
+    if (this.timerIsLate) this.setTimer()
+  }
+
+  /** The link has room again. */
+  serveLower(): void {
+    this.touch()
+    resume(this.tcp)
+  }
+
+  // ---- deadlines
+
+  private onTimer(): void {
+    this.touch()
+    expire(this.tcp)
+    this.setTimer()
+  }
+
+  private setTimer(): void {
+    this.timerIsLate = false
+    const { timer, tcp, runtime } = this
+    const due = pollAt(tcp)
+    if (due === null || timer === null) return
+    const nowUs = runtime.recent[0]!
+    // The core's milliseconds begin where the clock's do.
+    const at = nowUs - (nowUs % 1_000) + ((due - tcp.nowMs) | 0) * 1_000
+    if (!timer.armed || timer.at > at) runtime.timers.arm(timer, at as Instant)
+  }
+
+  // ---- streams without a block
+
+  /** Enables a queue again when there may be blocks. */
+  retryLater(q: AnyQueue): void {
+    if (this.starvedTimer === null || this.starved.includes(q)) return
+    this.starved.push(q)
+    if (this.starvedTimer.armed) return
+    this.runtime.timers.arm(this.starvedTimer, after(this.runtime.clock.now(), RETRY))
+  }
+
+  private feed(): void {
+    for (const q of this.starved.splice(0)) qenable(q)
+  }
+
+  /** One object for all connections with the same settings. */
+  share(settings: ConnectionSettings): ConnectionSettings {
+    const key = Object.values(settings).join()
+    const known = this.shared.get(key)
+    if (known !== undefined) return known
+    if (this.shared.size < SETTINGS_SHARED_MAX) this.shared.set(key, settings)
+    return settings
+  }
+
+  // ---- what the core asks
+
+  transmit(mp: Mblk): void {
+    if (this.lower === null) freemsg(mp)
+    else putnext(this.lower, mp)
+  }
+
+  hasRoom(): boolean {
+    return this.lower === null || canputnext(this.lower)
+  }
+
+  wantsFlush(): void {
+    if (this.flusher !== null) qenable(this.flusher)
+  }
+
+  timerMoved(): void {
+    this.timerIsLate = true
+    this.wantsFlush()
+  }
+
+  readable(tcb: Tcb): void {
+    if (tcb.user instanceof Connection) tcb.user.pull()
+  }
+
+  writable(tcb: Tcb): void {
+    if (tcb.user instanceof Connection) qenable(tcb.user.q.other)
+  }
+
+  connected(tcb: Tcb): void {
+    if (tcb.user instanceof Connection) tcb.user.connected()
+  }
+
+  closed(tcb: Tcb, reason: CloseReason): void {
+    if (tcb.user instanceof Connection) tcb.user.closed(tcb, reason)
+  }
+
+  urgent(tcb: Tcb): void {
+    if (tcb.user instanceof Connection) tcb.user.urgent()
+  }
+
+  acceptable(listener: Listener): void {
+    if (listener.user instanceof Listening) listener.user.tell()
+  }
+
+  unread(tcb: Tcb): number {
+    return tcb.user instanceof Connection ? tcb.user.unread() : 0
+  }
+
+  isLocal(address: IpAddress): boolean {
+    return this.paths?.isLocal(address) ?? false
+  }
+
+  sourceFor(remote: IpAddress): IpAddress | null {
+    return this.paths?.sourceFor(remote) ?? null
+  }
+
+  pathMtu(family: number, w0: number, w1: number, w2: number, w3: number): number {
+    return this.paths?.pathMtu(family, w0, w1, w2, w3) ?? PATH_MTU_UNKNOWN
+  }
+
+  event(level: 'info' | 'warn', name: string, text: string): void {
+    this.runtime.event(level, name, text)
+  }
+}
