@@ -24,6 +24,7 @@ import type { AddressInfo, Lookup, RemoteInfo, SocketOptions, SocketType } from 
 import { argumentTypeError, errnoNameOf, systemError, usageError } from './errors.ts'
 import type { SocketHost } from './host.ts'
 import { findAddress } from './lookup.ts'
+import { rethrow } from './uncaught.ts'
 
 export class DatagramSocket extends DgramSettings {
   readonly type: SocketType
@@ -383,10 +384,4 @@ function infoOf(names: unknown, side: 'local' | 'remote'): AddressInfo | null {
 function checkSignal(signal: unknown): void {
   if (signal === undefined || signal instanceof AbortSignal) return
   throw argumentTypeError('options.signal', 'an instance of AbortSignal', signal)
-}
-
-function rethrow(error: unknown): void {
-  process.nextTick(() => {
-    throw error
-  })
 }

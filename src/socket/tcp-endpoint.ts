@@ -5,50 +5,76 @@
  * All callbacks are called by the run queue, never from within a call of the program's. What a program does not read
  * stays where it is and closes the window: that is how it pauses.
  */
-import type { StackError } from '../base/errors.ts'
+import { StackError } from '../base/errors.ts'
+import type { Connection } from '../inet/tcp/connection.ts'
+import { type ConnectOptions, type ListenOptions, setConnection } from '../inet/tcp/control.ts'
+import { listenerName, localName, remoteName } from '../inet/tcp/describe.ts'
 import type { CloseReason } from '../inet/tcp/host.ts'
-import type { TcpInfo } from '../inet/tcp/info.ts'
+import { type TcpInfo, tcpInfo } from '../inet/tcp/info.ts'
+import type { Listening } from '../inet/tcp/listening.ts'
+import {
+  CONN_CON,
+  CONN_IND,
+  DISCON_IND,
+  makePrimitive,
+  ORDREL_IND,
+  ORDREL_REQ,
+  primitiveOf,
+  URGENT_IND,
+} from '../inet/tcp/primitives.ts'
 import type { ConnectionSettings } from '../inet/tcp/settings.ts'
-import type { StateName } from '../inet/tcp/states.ts'
+import { type StateName, stateName } from '../inet/tcp/states.ts'
+import { urgentAhead } from '../inet/tcp/urgent.ts'
 import type { SocketName } from '../inet/udp/endpoint.ts'
+import { esballoc, freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
+import { adjmsg, dropEmptyHead, messageBytes } from '../streams/mblk/message.ts'
+import { messageFrom, readMessage } from '../streams/mblk/pullup.ts'
+import { M_DATA } from '../streams/mblk/types.ts'
+import type { AnyDriver } from '../streams/module.ts'
+import { putnext } from '../streams/putnext.ts'
+import { canputnext, getq, putbq, qenable } from '../streams/queue.ts'
 import type { Runtime } from '../streams/runtime.ts'
-import type { Stream } from '../streams/stream.ts'
+import { type OpenOptions, Stream } from '../streams/stream.ts'
+import type { Program } from '../streams/stream-head.ts'
+import { rethrow } from './uncaught.ts'
 
-export interface TcpConnectOptions {
-  /** An IP address; names are somebody else's business. A v4-mapped address is the IPv4 address that it maps. */
-  readonly address: string
-  readonly port: number
-  /** One of the stack's addresses; IP chooses by default. */
-  readonly localAddress?: string
-  /** 0, the default: chosen by RFC 6056. */
-  readonly localPort?: number
-  readonly settings?: Partial<ConnectionSettings>
-}
+/** Bytes that {@link TcpConnection.write} copies into one message. */
+const WRITE_BYTES = 64 * 1024
 
-export interface TcpListenOptions {
-  /** `::` by default, which takes IPv4 too unless `ipv6Only`; `0.0.0.0` takes IPv4 alone. */
-  readonly address?: string
-  /** 0: chosen. */
-  readonly port: number
-  /** Connections that may wait for {@link TcpListener.accept}; 511 by default. */
-  readonly backlog?: number
-  readonly ipv6Only?: boolean
-  readonly reuseAddress?: boolean
-  /** What connections that are accepted begin with. */
-  readonly settings?: Partial<ConnectionSettings>
-}
+export type { ConnectOptions as TcpConnectOptions, ListenOptions as TcpListenOptions }
 
-export class TcpConnection {
+export class TcpConnection implements Program {
   /** For plumbing: modules may be pushed on it while it lives. */
   readonly stream: Stream
   /** Bytes of data taken by {@link getmsg} and {@link fill}. */
   bytesRead = 0
   /** Bytes of data taken over by {@link putmsg}, {@link write} and {@link sendOwned}. */
   bytesWritten = 0
+  /** The peer's data ended, and all of it was taken. */
+  ended = false
+  /** Called once, when the handshake of {@link connect} is complete. */
+  onConnect: (() => void) | null = null
+  /** Called when a write that was refused, or taken in part, may go on. */
+  onWritable: (() => void) | null = null
+  /** Called once, when the peer's data ended in order and all of it was taken. This side may go on sending. */
+  onEnd: (() => void) | null = null
+  /**
+   * Called once when it is over, after the data that came before was taken, and not after {@link close} or {@link abort}. `error` is
+   * null for `done`, else what a program would have seen (`ERR_CONN_RESET`, `ERR_CONN_REFUSED`, `ERR_TIMED_OUT`, …). The stream is still to be closed.
+   */
+  onClosed: ((reason: CloseReason, error: StackError | null) => void) | null = null
+  /** Called when the peer announces urgent data (RFC 6093): {@link urgentAhead} says where it ends. */
+  onUrgent: (() => void) | null = null
+  private dataCallback: (() => void) | null = null
+  private readonly connection: Connection
+  /** {@link shutdown} was called. */
+  private shut = false
 
   private constructor(stream: Stream) {
     this.stream = stream
+    this.connection = stream.bottom.state as Connection
+    stream.program = this
   }
 
   /**
@@ -56,13 +82,19 @@ export class TcpConnection {
    * @throws StackError `ERR_BAD_ADDRESS`, `ERR_BAD_ARGUMENT`, `ERR_ADDR_NOT_AVAILABLE` (no such local address, or no port left),
    * `ERR_ADDR_IN_USE`, `ERR_NETWORK_UNREACHABLE`, `ERR_NO_BUFFERS` (too many connections), `ERR_PLUMBING` (no stack)
    */
-  static connect(_runtime: Runtime, _options: TcpConnectOptions): TcpConnection {
-    throw new Error('not yet')
+  static connect(runtime: Runtime, options: ConnectOptions): TcpConnection {
+    return new TcpConnection(Stream.open(runtime, 'tcp', { options: { connect: options } }))
+  }
+
+  /** For {@link TcpListener}. @param driver - of its stream, with a connection that waits */
+  static accepted(runtime: Runtime, driver: AnyDriver, options: OpenOptions): TcpConnection {
+    return new TcpConnection(Stream.open(runtime, driver, options))
   }
 
   /** `CLOSED` once it is over; see RFC 9293 §3.3.2. */
   get state(): StateName {
-    throw new Error('not yet')
+    const { tcb, isOver } = this.connection
+    return isOver ? 'CLOSED' : stateName(tcb!.state)
   }
 
   /**
@@ -70,74 +102,91 @@ export class TcpConnection {
    * compare with the listener's `local.family`).
    */
   get local(): SocketName {
-    throw new Error('not yet')
+    return localName(this.connection.tcb!)
   }
 
   get remote(): SocketName {
-    throw new Error('not yet')
+    return remoteName(this.connection.tcb!)
   }
 
   /** Why it ended, known before {@link onClosed} is called, which waits until the data in front was read; null while it lives. */
   get closeReason(): CloseReason | null {
-    throw new Error('not yet')
-  }
-
-  /** The peer's data ended, and all of it was taken. */
-  get ended(): boolean {
-    throw new Error('not yet')
-  }
-
-  /** Called once, when the handshake of {@link connect} is complete. */
-  set onConnect(_callback: (() => void) | null) {
-    throw new Error('not yet')
+    return this.connection.reason
   }
 
   /** Called when data waits and none did when it was last called, or when the callback is set: take all of it, or pause. */
-  set onReadable(_callback: (() => void) | null) {
-    throw new Error('not yet')
+  set onReadable(callback: (() => void) | null) {
+    this.dataCallback = callback
+    if (callback !== null && this.stream.top.first !== null) qenable(this.stream.top)
   }
 
-  /** Called when a write that was refused, or taken in part, may go on. */
-  set onWritable(_callback: (() => void) | null) {
-    throw new Error('not yet')
-  }
-
-  /** Called once, when the peer's data ended in order and all of it was taken. This side may go on sending. */
-  set onEnd(_callback: (() => void) | null) {
-    throw new Error('not yet')
-  }
-
-  /**
-   * Called once when it is over, after the data that came before was taken, and not after {@link close} or {@link abort}. `error` is
-   * null for `done`, else what a program would have seen (`ERR_CONN_RESET`, `ERR_CONN_REFUSED`, `ERR_TIMED_OUT`, …). The stream is still to be closed.
-   */
-  set onClosed(_callback: ((reason: CloseReason, error: StackError | null) => void) | null) {
-    throw new Error('not yet')
-  }
+  // ---- reading
 
   /**
    * Takes the next data, without a copy.
    * @returns an owned chain of M_DATA blocks, or null if none waits
    */
   getmsg(): Mblk | null {
-    throw new Error('not yet')
+    const { top } = this.stream
+    if (top.first !== null && top.first.type !== M_DATA) {
+      // An event, not data: the run queue tells it.
+      qenable(top)
+      return null
+    }
+    const mp = getq(top)
+    if (mp === null) return null
+    // Whoever takes a fixed number may stop at the last message without asking for one more: the next must wake it.
+    if (top.first === null) top.wantsReader = true
+    this.bytesRead += messageBytes(mp)
+    return mp
   }
 
   /**
    * Copies data that waits into the caller's memory; the rest stays.
    * @returns bytes copied; 0 if none wait
    */
-  fill(_into: Uint8Array, _offset: number, _length: number): number {
-    throw new Error('not yet')
+  fill(into: Uint8Array, offset: number, length: number): number {
+    let done = 0
+    while (done < length) {
+      const mp = this.getmsg()
+      if (mp === null) break
+      const size = messageBytes(mp)
+      const part = Math.min(size, length - done)
+      readMessage(mp, 0, into, offset + done, part, 'edge')
+      done += part
+      if (part === size) freemsg(mp)
+      else {
+        this.bytesRead -= size - part
+        adjmsg(mp, part)
+        putbq(this.stream.top, dropEmptyHead(mp))
+      }
+    }
+    return done
   }
+
+  /** Bytes that are still to be read until the end of the peer's urgent data; 0 if none is announced (RFC 9293 MUST-33). */
+  get urgentAhead(): number {
+    const { tcb, transport } = this.connection
+    return this.connection.isOver ? 0 : urgentAhead(transport.tcp, tcb!)
+  }
+
+  // ---- writing
 
   /**
    * Sends a message, without a copy. Its blocks stay in use until the peer has acknowledged them.
    * @param mp - a chain of M_DATA; consumed if the answer is true, still the caller's if it is false: wait for {@link onWritable}
    * @throws StackError if this direction was shut down or the connection is over; `mp` is freed then
    */
-  putmsg(_mp: Mblk): boolean {
-    throw new Error('not yet')
+  putmsg(mp: Mblk): boolean {
+    const refusal = this.refusal
+    if (refusal !== null) {
+      freemsg(mp)
+      throw refusal
+    }
+    const size = messageBytes(mp)
+    if (!this.stream.putmsg(mp)) return false
+    this.bytesWritten += size
+    return true
   }
 
   /**
@@ -145,8 +194,23 @@ export class TcpConnection {
    * @returns bytes taken; if fewer than given, wait for {@link onWritable}
    * @throws StackError as {@link putmsg}
    */
-  write(_bytes: Uint8Array): number {
-    throw new Error('not yet')
+  write(bytes: Uint8Array): number {
+    const { stream, refusal } = this
+    if (refusal !== null) throw refusal
+    const { arena } = stream.runtime
+    let done = 0
+    while (done < bytes.length && canputnext(stream.top.other)) {
+      const part = Math.min(WRITE_BYTES, bytes.length - done)
+      const mp = messageFrom(arena, bytes, done, part, 'edge')
+      if (mp === null) {
+        this.connection.transport.retryLater(stream.top.other)
+        break
+      }
+      done += part
+      stream.putmsg(mp)
+    }
+    this.bytesWritten += done
+    return done
   }
 
   /**
@@ -156,80 +220,188 @@ export class TcpConnection {
    * @returns false if there is no room: wait for {@link onWritable}
    * @throws StackError as {@link putmsg}; `onReleased` was called then
    */
-  sendOwned(_bytes: Uint8Array, _onReleased: (bytes: Uint8Array) => void): boolean {
-    throw new Error('not yet')
+  sendOwned(bytes: Uint8Array, onReleased: (bytes: Uint8Array) => void): boolean {
+    const { stream } = this
+    if (this.refusal === null && !canputnext(stream.top.other)) return false
+    const mp = esballoc(stream.runtime.arena, bytes, onReleased)
+    if (mp !== null) return this.putmsg(mp)
+    this.connection.transport.retryLater(stream.top.other)
+    return false
   }
 
-  /** Ends this side's data, in order behind what was written; reading goes on. Twice is harmless. */
-  shutdown(): void {
-    throw new Error('not yet')
+  /** Why nothing can be written; null if it can. */
+  private get refusal(): StackError | null {
+    const { stream, connection } = this
+    if (stream.isClosed) return new StackError('ERR_STREAM_CLOSED', 'the connection was closed')
+    if (this.shut) return new StackError('ERR_STREAM_CLOSED', 'this direction was shut down')
+    if (connection.reason === null) return null
+    return connection.error ?? new StackError('ERR_STREAM_CLOSED', 'the connection is over')
   }
+
+  /**
+   * Ends this side's data, in order behind what was written; reading goes on. Twice is harmless.
+   * @throws StackError `ERR_NO_BUFFERS` if a module is pushed and no block is left to tell it: try again
+   */
+  shutdown(): void {
+    const { stream, connection } = this
+    if (this.shut || stream.isClosed) return
+    if (!connection.shutdownNow()) {
+      const mp = makePrimitive(stream.runtime.arena, ORDREL_REQ)
+      if (mp === null) throw new StackError('ERR_NO_BUFFERS', 'shutdown: no block left')
+      putnext(stream.top.other, mp)
+    }
+    this.shut = true
+  }
+
+  // ---- the end
 
   /**
    * Gives the connection up: what was written still goes out, then a FIN; a peer whose data was not read gets a reset
    * (RFC 2525 §2.17). No callback follows. Twice is harmless.
    */
   close(): void {
-    throw new Error('not yet')
+    this.stream.close()
   }
 
   /** Resets it, and closes. */
   abort(): void {
-    throw new Error('not yet')
+    if (this.stream.isClosed) return
+    this.connection.silent = true
+    this.connection.abort()
+    this.stream.close()
   }
 
   /** Changes settings; those not named stay. @throws StackError `ERR_BAD_ARGUMENT`, and nothing has changed then */
-  set(_settings: Partial<ConnectionSettings>): void {
-    throw new Error('not yet')
+  set(settings: Partial<ConnectionSettings>): void {
+    setConnection(this.connection, settings)
   }
 
   get settings(): ConnectionSettings {
-    throw new Error('not yet')
+    return this.connection.tcb!.settings
   }
 
   /** As Linux's TCP_INFO; null once it is over. */
   info(): TcpInfo | null {
-    throw new Error('not yet')
+    const { tcb, transport, isOver } = this.connection
+    return isOver ? null : tcpInfo(transport.tcp, tcb!)
   }
 
   [Symbol.dispose](): void {
     this.close()
   }
+
+  // ---- what the stream head calls; not for programs
+
+  /** Hands data to the program, and tells what stands between it. */
+  readable(): void {
+    const { stream } = this
+    const { top } = stream
+    while (top.first !== null && !stream.isClosed) {
+      if (top.first.type !== M_DATA) {
+        this.tell(getq(top)!)
+        continue
+      }
+      if (this.dataCallback === null) return
+      this.dataCallback()
+      // It pauses.
+      if (top.first?.type === M_DATA) return
+    }
+    top.wantsReader = true
+  }
+
+  /** @param mp - consumed */
+  private tell(mp: Mblk): void {
+    const primitive = primitiveOf(mp)
+    freemsg(mp)
+    switch (primitive) {
+      case CONN_CON:
+        return this.onConnect?.()
+      case ORDREL_IND:
+        this.ended = true
+        return this.onEnd?.()
+      case URGENT_IND:
+        return this.onUrgent?.()
+      case DISCON_IND:
+        return this.onClosed?.(this.connection.reason!, this.connection.error)
+    }
+  }
+
+  writable(): void {
+    this.onWritable?.()
+  }
+
+  /** A module on the stream failed, or the stack is gone. */
+  down(): void {
+    const { error } = this.stream.poll()
+    this.connection.silent = true
+    this.connection.abort()
+    this.onClosed?.('aborted', error ?? new StackError('ERR_HANGUP', 'the stack was closed'))
+  }
+
+  control(mp: Mblk): void {
+    freemsg(mp)
+  }
+
+  uncaught(error: unknown): void {
+    rethrow(error)
+  }
 }
 
 export class TcpListener {
   readonly stream: Stream
+  private readonly listening: Listening
+  /** One for all: accepting makes no object of its own. */
+  private readonly acceptOptions: OpenOptions
+  private waitingCallback: (() => void) | null = null
 
   private constructor(stream: Stream) {
     this.stream = stream
+    this.listening = stream.bottom.state as Listening
+    this.acceptOptions = { options: { accept: this.listening } }
+    stream.onReadable = () => this.tell()
+    stream.onUncaught = rethrow
   }
 
   /**
    * Listens from now on.
    * @throws StackError `ERR_ADDR_IN_USE`, `ERR_ADDR_NOT_AVAILABLE`, `ERR_BAD_ADDRESS`, `ERR_BAD_ARGUMENT`, `ERR_PLUMBING` (no stack)
    */
-  static open(_runtime: Runtime, _options: TcpListenOptions): TcpListener {
-    throw new Error('not yet')
+  static open(runtime: Runtime, options: ListenOptions): TcpListener {
+    return new TcpListener(Stream.open(runtime, 'tcp', { options: { listen: options } }))
   }
 
   /** Where it listens; the port that was chosen, if 0 was asked for. */
   get local(): SocketName {
-    throw new Error('not yet')
+    return listenerName(this.listening.listener)
   }
 
   /** Called when connections wait and none did when it was last called: accept until null. */
-  set onConnection(_callback: (() => void) | null) {
-    throw new Error('not yet')
+  set onConnection(callback: (() => void) | null) {
+    this.waitingCallback = callback
+    if (callback !== null && this.listening.listener.waiting > 0) this.listening.tellAgain()
   }
 
-  /** Takes a connection that is established, oldest first; null if none waits. */
+  private tell(): void {
+    for (let mp = getq(this.stream.top); mp !== null; mp = getq(this.stream.top)) {
+      const primitive = primitiveOf(mp)
+      freemsg(mp)
+      if (primitive === CONN_IND) this.waitingCallback?.()
+    }
+  }
+
+  /**
+   * Takes a connection that is established, oldest first; null if none waits.
+   * @throws StackError what a module pushed by autopush refused with; the connection is reset then
+   */
   accept(): TcpConnection | null {
-    throw new Error('not yet')
+    if (this.stream.isClosed || !this.listening.hasNext) return null
+    const { runtime, bottom } = this.stream
+    return TcpConnection.accepted(runtime, bottom.info as AnyDriver, this.acceptOptions)
   }
 
   /** Stops listening; connections that nobody accepted are reset, those that were go on. Twice is harmless. */
   close(): void {
-    throw new Error('not yet')
+    this.stream.close()
   }
 
   [Symbol.dispose](): void {

@@ -15,20 +15,26 @@ import type { ConnectionSettings, TcpSettings } from './settings.ts'
 import type { Transport } from './transport.ts'
 
 export interface ConnectOptions {
+  /** An IP address; names are somebody else's business. A v4-mapped address is the IPv4 address that it maps. */
   readonly address: string
   readonly port: number
+  /** One of the stack's addresses; IP chooses by default. */
   readonly localAddress?: string
+  /** 0, the default: chosen by RFC 6056. */
   readonly localPort?: number
   readonly settings?: Partial<ConnectionSettings>
 }
 
 export interface ListenOptions {
-  /** `::` by default, which takes IPv4 too. */
+  /** `::` by default, which takes IPv4 too unless `ipv6Only`; `0.0.0.0` takes IPv4 alone. */
   readonly address?: string
+  /** 0: chosen. */
   readonly port: number
+  /** Connections that may wait to be accepted; 511 by default. */
   readonly backlog?: number
   readonly ipv6Only?: boolean
   readonly reuseAddress?: boolean
+  /** What connections that are accepted begin with. */
   readonly settings?: Partial<ConnectionSettings>
 }
 

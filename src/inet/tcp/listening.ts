@@ -37,12 +37,19 @@ export class Listening {
     if (this.listener.waiting > 0) this.tell()
   }
 
-  /** The next connection; null if none waits, which will be told when one does. */
+  /** Tells it to a program that was not listening when it was told. */
+  tellAgain(): void {
+    this.told = false
+    this.tell()
+  }
+
+  /** Whether a connection waits; if not, it will be told when one does. */
+  get hasNext(): boolean {
+    if (this.listener.waiting === 0) this.told = false
+    return this.listener.waiting > 0
+  }
+
   accept(): Tcb | null {
-    if (this.listener.waiting === 0) {
-      this.told = false
-      return null
-    }
     return acceptNext(this.transport.tcp, this.listener)
   }
 
