@@ -1,6 +1,6 @@
 /**
  * Errors as programs written for Node know them: system errors with `code`, `errno`, `syscall`, `address` and `port`, and
- * the `ERR_*` errors that node:dgram throws for wrong calls.
+ * the `ERR_*` errors that node:dgram throws for wrong calls. Those of node:net alone are in `net-errors.ts`.
  */
 import { constants } from 'node:os'
 import { inspect } from 'node:util'
@@ -56,9 +56,10 @@ export interface CodedError extends Error {
   readonly code: string
 }
 
-type ErrorKind = new (message: string) => Error
+export type ErrorKind = new (message: string) => Error
 
-function coded(Kind: ErrorKind, code: string, message: string): CodedError {
+/** An error with one of Node's codes. */
+export function coded(Kind: ErrorKind, code: string, message: string): CodedError {
   const error = new Kind(message)
   // As Node does: the code shows where the stack is printed, and the name stays that of the class.
   error.stack = error.stack?.replace(`${error.name}:`, `${error.name} [${code}]:`) ?? ''
@@ -71,14 +72,15 @@ export function usageError(code: keyof typeof USAGE): CodedError {
 }
 
 /** What was received, in the words of Node's messages. */
-function received(value: unknown): string {
+export function received(value: unknown): string {
   if (value === null || value === undefined) return `Received ${value}`
   if (typeof value === 'function') return `Received function ${value.name}`
   if (typeof value === 'object') {
     const name = value.constructor?.name
     return name ? `Received an instance of ${name}` : `Received ${inspect(value, { depth: -1 })}`
   }
-  return `Received type ${typeof value} (${inspect(value).slice(0, 28)})`
+  const text = inspect(value)
+  return `Received type ${typeof value} (${text.length > 28 ? `${text.slice(0, 25)}...` : text})`
 }
 
 /** @param expected - how the sentence goes on after "must be" */

@@ -1,4 +1,5 @@
 /** What a socket needs of whoever drives the stack. */
+import type { LookupFunction } from 'node:net'
 import type { Runtime } from '../streams/runtime.ts'
 
 /** Keeps the program running while a socket is open, as a handle of Node does. */
@@ -13,4 +14,6 @@ export interface Keepalive {
 export interface SocketHost {
   readonly runtime: Runtime
   readonly keepalive?: Keepalive
+  /** Finds the addresses of names, as `dns.lookup`, for stream sockets that bring nothing of their own; by default `lookup.ts` does. */
+  readonly lookup?: LookupFunction
 }
