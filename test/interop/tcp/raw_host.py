@@ -19,6 +19,10 @@ HOST4, HOST6 = "10.77.1.9", "fd77:1::9"
 STACK4, STACK6 = "10.77.1.2", "fd77:1::2"
 
 
+def has(packet, flag):
+    return packet is not None and flag in str(packet[TCP].flags)
+
+
 class Failed(Exception):
     """What a case found wrong."""
 
@@ -136,6 +140,17 @@ class Host:
         """Sends a segment, at the next sequence number unless one is given."""
         self.wire.send(self.packet(flags, data, **fields))
 
+    def many(self, flags, data, numbers):
+        """Sends the same segment at many sequence numbers, quicker than scapy makes them."""
+        packet = self.packet(flags, data)
+        raw = bytearray(bytes(packet))
+        at = 40 if self.v6 else 20
+        for number in numbers:
+            struct.pack_into("!I", raw, at + 4, number % MODULUS)
+            raw[at + 16 : at + 18] = b"\0\0"
+            raw[at + 16 : at + 18] = pseudo_sum(packet, bytes(raw[at:])).to_bytes(2, "big")
+            self.wire.send(raw)
+
     def say(self, data, flags="PA", **fields):
         """Sends data in order."""
         self.send(flags, data, **fields)
@@ -173,6 +188,13 @@ class Host:
             if getattr(segment, name) != value % MODULUS:
                 raise Failed(f"{what} {name} is {getattr(segment, name)}, and should be {value % MODULUS}")
 
+    def until(self, right, what, timeout=PATIENCE_S):
+        """Waits for a segment that is right, whatever comes before it."""
+        while (packet := self.receive(timeout)) is not None:
+            if right(packet[TCP]):
+                return packet
+        raise Failed(f"{what} did not come")
+
     def silence(self, seconds=SILENCE_S, what=""):
         packet = self.receive(seconds)
         if packet is not None:
@@ -199,6 +221,12 @@ class Host:
                 self.ack()
         taken, self.stream = self.stream[:count], self.stream[count:]
         return taken
+
+    def absorb(self, seconds=0.1):
+        """Takes all data that comes until nothing comes, in silence."""
+        while (packet := self.receive(seconds)) is not None:
+            if packet[TCP].seq == self.got:
+                self.got = (self.got + len(packet[TCP].payload)) % MODULUS
 
     def quiet(self, seconds=SILENCE_S):
         """Forgets what comes until nothing comes. @returns how many segments"""
@@ -265,8 +293,11 @@ def cases():
     """A decorator that names a case, and the list that it fills."""
     collected = []
 
-    def case(name):
+    def case(name, alone=False):
+        """@param alone: it disturbs the others, so it runs when they are done"""
+
         def add(function):
+            function.alone = alone
             collected.append((name, function))
             return function
 

@@ -1,4 +1,6 @@
 """FIN in every shape, TIME-WAIT and what comes after it. RFC 9293 §3.6 and 3.10.7.4, RFC 1337, RFC 6191."""
+import time
+
 from scapy.layers.inet import TCP
 
 from raw_host import Failed, Host, cases, option
@@ -84,10 +86,10 @@ def fin_again(wire):
     host = Host(wire, SOURCE)
     host.open(window=2_000)
     host.quiet(0.05)
-    host.send("FA")
-    host.expect("A", ack=host.next + 1)
-    host.send("FA")
-    host.expect("A", ack=host.next + 1)
+    for _ in range(2):
+        host.send("FA")
+        host.until(lambda segment: segment.ack == (host.next + 1) % MODULUS, "the acknowledgment")
+        host.quiet(0.05)
     host.reset()
 
 
@@ -242,6 +244,7 @@ def data_for_nobody(wire):
     host.open()
     until_fin(host)
     host.ack()
+    time.sleep(0.6)
     host.say(b"are you there?")
     packet = host.receive()
     while packet is not None and "R" not in str(packet[TCP].flags):

