@@ -1,13 +1,58 @@
 /** When received data is acknowledged (RFC 9293 §3.8.6.3; RFC 5681 §4.2). */
-import type { Tcb } from './tcb.ts'
+import { PSH } from '../wire/tcp.ts'
+import type { Intake } from './intake.ts'
+import type { Segment } from './segment.ts'
+import { F_ACK_DELAYED, F_ACK_NOW, T_DELAYED_ACK, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+import { clearTimer, setTimer } from './timers.ts'
 
-/** An acknowledgment has to leave at the next flush. */
-export function ackNow(_tcp: Tcp, _tcb: Tcb): void {}
+/** MUST-40: less than half a second, whatever the setting says. */
+export const DELAYED_ACK_MAX_MS = 499
+/** Smaller segments say nothing of the peer's MSS (RFC 9293 §3.7.1: the default). */
+const FULL_SEGMENT_MIN = 536
+
+/** An acknowledgment has to leave at the next flush (MUST-58, 59: once for all that came). */
+export function ackNow(tcp: Tcp, tcb: Tcb): void {
+  tcb.flags |= F_ACK_NOW
+  tcp.schedule(tcb)
+}
+
+/**
+ * Data in order was taken over: at least every second full-sized segment is acknowledged at once (SHLD-18, 19), super-segments
+ * counted for what they stand for.
+ * @param length - bytes by which `rcvNxt` moved on
+ */
+export function dataReceived(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment, length: number): void {
+  const size = seg.gsoSize > 0 ? seg.gsoSize : length
+  if (size > tcb.rcvMss) tcb.rcvMss = size
+  else if (size < tcb.rcvMss && size >= FULL_SEGMENT_MIN && (seg.control & PSH) === 0 && seg.gsoSize === 0)
+    tcb.rcvMss = size
+  if (intake.quickAcks > 0 || tcb.settings.quickAck) {
+    intake.quickAcks--
+    return ackNow(tcp, tcb)
+  }
+  if (((tcb.rcvNxt - tcb.lastAckSent) | 0) >= 2 * tcb.rcvMss) return ackNow(tcp, tcb)
+  if ((tcb.flags & (F_ACK_DELAYED | F_ACK_NOW)) !== 0) return
+  const { delayedAckMs } = tcp.settings
+  if (delayedAckMs <= 0) return ackNow(tcp, tcb)
+  tcb.flags |= F_ACK_DELAYED
+  tcp.counters['acks-delayed']++
+  setTimer(tcp, tcb, T_DELAYED_ACK, (tcp.nowMs + Math.min(delayedAckMs, DELAYED_ACK_MAX_MS)) | 0)
+}
 
 /**
  * A segment with an ACK has left: called by `emit.ts` for every one of the connection's.
  * @param window - bytes that it announced, unscaled
  * @param data - it carried data: the program answers, so acknowledgments may wait for its answers
  */
-export function ackSent(_tcp: Tcp, _tcb: Tcb, _window: number, _data: boolean): void {}
+export function ackSent(_tcp: Tcp, tcb: Tcb, window: number, data: boolean): void {
+  if ((tcb.timers & T_DELAYED_ACK) !== 0) clearTimer(tcb, T_DELAYED_ACK)
+  tcb.flags &= ~(F_ACK_NOW | F_ACK_DELAYED)
+  tcb.lastAckSent = tcb.rcvNxt
+  const edge = (tcb.rcvNxt + window) | 0
+  if (((edge - tcb.rcvAdv) | 0) > 0) tcb.rcvAdv = edge
+  const { intake } = tcb
+  if (intake === null) return
+  intake.hasDuplicate = false
+  if (data) intake.quickAcks = 0
+}

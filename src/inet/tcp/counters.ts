@@ -31,6 +31,8 @@ export const TCP_COUNTERS = [
   'out-of-window',
   'duplicate-data',
   'data-after-close',
+  'data-after-fin',
+  'timestamp-missing',
   'paws-rejected',
   'ack-unacceptable',
   'ack-beyond-sent',
@@ -65,6 +67,7 @@ export const TCP_COUNTERS = [
   'syn-cookies-accepted',
   'syn-cookies-wrong',
   'accept-queue-full',
+  'connections-full',
   'half-open-expired',
   // Out
   'segments-out',

@@ -1,28 +1,82 @@
-/** What the program's side asks of received data, and the window that follows from it. */
+/**
+ * What the program's side asks of received data, and the window that follows from it (RFC 9293 §3.8.6): `rcvBuf` less all that
+ * the program has not read, wherever it waits.
+ */
 import type { Mblk } from '../../streams/mblk/mblk.ts'
-import type { Tcb } from './tcb.ts'
+import { ackNow } from './ack-policy.ts'
+import { tuneBuffer } from './auto-tune.ts'
+import { dequeue, releaseIntake } from './intake.ts'
+import { PRESSURE_HARD, PRESSURE_NONE, pressure } from './memory.ts'
+import { CLOSED, ESTABLISHED } from './states.ts'
+import { F_FIN_RECEIVED, F_ORPHAN, F_UNACCEPTED, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+
+/** What the window field can say. */
+export const WINDOW_FIELD_MAX = 0xffff
+/** RFC 7323 §2.3. */
+export const WINDOW_SCALE_MAX = 14
+/** Segments that the window may be ahead while memory is short. */
+const PRESSED_SEGMENTS = 16
 
 /**
  * The next in-order message (one segment's payload, a super-segment whole), the caller's from now on; null when there is
  * none: look at {@link atEof} then.
  */
-export function takeData(_tcp: Tcp, _tcb: Tcb): Mblk | null {
-  return null
+export function takeData(tcp: Tcp, tcb: Tcb): Mblk | null {
+  const { intake } = tcb
+  if (intake === null) return null
+  const mp = dequeue(tcp, intake)
+  if (intake.first === null && tcb.state === CLOSED) releaseIntake(tcp, tcb, false)
+  return mp
 }
 
 /** Whether the peer's FIN is in order and everything before it was taken. */
-export function atEof(_tcb: Tcb): boolean {
-  return false
+export function atEof(tcb: Tcb): boolean {
+  return (tcb.flags & F_FIN_RECEIVED) !== 0 && (tcb.intake === null || tcb.intake.first === null)
+}
+
+/** Bytes received in order that the program has not had yet, here and on its way to it. */
+export function unreadBytes(tcp: Tcp, tcb: Tcb): number {
+  const queued = tcb.intake === null ? 0 : tcb.intake.bytes
+  if (tcb.user === null || (tcb.flags & (F_ORPHAN | F_UNACCEPTED)) !== 0) return queued
+  return queued + tcp.host.unread(tcb)
+}
+
+/** The shift that lets the window field say `bytes` (RFC 7323 §2.2). */
+export function windowScaleFor(bytes: number): number {
+  let scale = 0
+  while (scale < WINDOW_SCALE_MAX && WINDOW_FIELD_MAX * (1 << scale) < bytes) scale++
+  return scale
 }
 
 /**
  * Bytes to announce now, already a multiple of `1 << rcvScale` and never more than the field holds; before the handshake's
  * end at most 65,535, unscaled. It does not change anything: {@link ackSent} does, when the segment left.
  */
-export function receiveWindow(_tcp: Tcp, _tcb: Tcb): number {
-  return 0
+export function receiveWindow(tcp: Tcp, tcb: Tcb): number {
+  if (tcb.state < ESTABLISHED) return Math.min(tcb.rcvBuf, WINDOW_FIELD_MAX)
+  const scale = tcb.scales >> 8
+  const announced = (tcb.rcvAdv - tcb.rcvNxt) | 0
+  let free = (tcb.rcvBuf - unreadBytes(tcp, tcb)) | 0
+  const pressed = pressure(tcp)
+  if (pressed === PRESSURE_HARD) free = 0
+  else if (pressed !== PRESSURE_NONE) free = Math.min(free, PRESSED_SEGMENTS * tcb.rcvMss)
+  // RFC 9293 §3.8.6.2.2 (MUST-39): the edge stands still until it can move by a segment, or half of the buffer.
+  if (free - announced < Math.min(tcb.rcvBuf >> 1, tcb.rcvMss)) free = announced
+  const unit = 1 << scale
+  let window = free & -unit
+  // It never shrinks (MUST-34 seen from here), and neither does rounding make it shrink (RFC 7323 §2.4).
+  if (window < announced) window = (announced + unit - 1) & -unit
+  return Math.min(window, WINDOW_FIELD_MAX << scale)
 }
 
 /** The program took something: announces the larger window if that is worth a segment (RFC 9293 §3.8.6.2.2), and tunes the buffer. */
-export function windowOpened(_tcp: Tcp, _tcb: Tcb): void {}
+export function windowOpened(tcp: Tcp, tcb: Tcb): void {
+  if (tcb.state < ESTABLISHED || (tcb.flags & F_FIN_RECEIVED) !== 0) return
+  tuneBuffer(tcp, tcb)
+  const announced = (tcb.rcvAdv - tcb.rcvNxt) | 0
+  const window = receiveWindow(tcp, tcb)
+  // Every segment that comes is answered with the window of the moment, so that only a sender that may be waiting for it needs more.
+  if (window < 2 * announced || window - announced < Math.min(tcb.rcvBuf >> 1, 2 * tcb.rcvMss)) return
+  ackNow(tcp, tcb)
+}

@@ -56,6 +56,8 @@ export const F_WANTS_ROOM = 1 << 22
 export const F_PUSH = 1 << 23
 /** The path was seen to reorder (RFC 8985 §6.2 step 4). */
 export const F_REORDERING = 1 << 24
+/** Counted among those with a window of zero of its peer's address (`zero-window.ts`). */
+export const F_ZERO_WINDOW = 1 << 25
 
 /** `timers` of a {@link Tcb}: which deadlines are set. */
 export const T_RETRANSMIT = 1 << 0

@@ -7,6 +7,7 @@ import type { Random } from '../../base/prng.ts'
 import type { Arena } from '../../streams/mblk/arena.ts'
 import { makeTcpCounters, type TcpCounters } from './counters.ts'
 import { ConnectionTable, ListenerTable } from './demux.ts'
+import type { Flight } from './flight.ts'
 import { HalfOpenTable } from './half-open.ts'
 import type { TcpHost } from './host.ts'
 import { IntakePool } from './intake.ts'
@@ -17,6 +18,7 @@ import { CONNECTION_SETTINGS, type ConnectionSettings, TCP_SETTINGS, type TcpSet
 import { F_DIRTY, type Tcb } from './tcb.ts'
 import { TimeWaitTable } from './time-wait.ts'
 import { TimerWheel } from './timer-wheel.ts'
+import { ZeroWindowCounts } from './zero-window.ts'
 
 /** Bytes of keys that a stack needs from the host's CSPRNG. */
 export const SECRET_WORDS = 8
@@ -38,6 +40,10 @@ export class Tcp {
   /** Of `ports.ts`. */
   readonly portCounters = new Int32Array(PORT_COUNTERS)
   readonly intakes = new IntakePool()
+  readonly zeroWindows = new ZeroWindowCounts()
+  /** When the last SYN cookie was sent, in `nowMs`: an ACK that comes long after is none's answer. */
+  cookieAt = 0
+  cookiesSent = false
   /** The segment in hand. */
   readonly segment = new Segment()
   /** The time of the event in hand: int32 microseconds and milliseconds that wrap. */
@@ -45,6 +51,14 @@ export class Tcp {
   nowMs = 0
   /** Steps of 4 microseconds, for `SequenceKeys.isn`: int32 that wraps after 4.77 hours (`nowUs` wraps too soon). */
   isnClock = 0
+  /** Pool of flight records. */
+  freeFlight: Flight | null = null
+  /** Connections whose output waits for the link, linked by `dirtyNext`. */
+  blockedFirst: Tcb | null = null
+  blockedLast: Tcb | null = null
+  /** Resets that may still answer strays in the second that began at `resetsAt` (`settings.resetsPerSecond`). */
+  resetsLeft = 0
+  resetsAt = 0
   /** Bytes of blocks that wait on connections, against `settings.memoryBytes`. */
   memoryUsed = 0
   /** Connections that the next flush looks at, in order. */

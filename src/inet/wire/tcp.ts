@@ -1,5 +1,6 @@
 /** The TCP header (RFC 9293 §3.1): where its fields lie, how it is checked, how it is written. Options are `tcp/options.ts`'s. */
-import type { ReadonlyBytes } from '../../base/checksum.ts'
+import { fold, type ReadonlyBytes } from '../../base/checksum.ts'
+import { FAMILY, LOCAL, REMOTE } from '../unitdata.ts'
 import { i32, putI32, putU16, u16 } from './fields.ts'
 
 export const IPPROTO_TCP = 6
@@ -70,3 +71,18 @@ export const tcpDestinationPort = (bytes: ReadonlyBytes, at: number): number =>
   u16(bytes, at + DESTINATION_PORT)
 export const tcpSequence = (bytes: ReadonlyBytes, at: number): number => i32(bytes, at + SEQUENCE)
 export const tcpAcknowledgment = (bytes: ReadonlyBytes, at: number): number => i32(bytes, at + ACKNOWLEDGMENT)
+
+/**
+ * The sum of the pseudo-header (RFC 9293 §3.1) of what a control block describes.
+ * @param at - index of the control block's first word; @param length - bytes of header and data
+ */
+export function tcpPseudoHeaderSum(words: Int32Array, at: number, length: number): number {
+  let sum = IPPROTO_TCP + (length >>> 16) + (length & 0xffff)
+  const first = words[at + FAMILY] === 4 ? 3 : 0
+  for (let i = first; i < 4; i++) {
+    const remote = words[at + REMOTE + i]!
+    const local = words[at + LOCAL + i]!
+    sum += (remote >>> 16) + (remote & 0xffff) + (local >>> 16) + (local & 0xffff)
+  }
+  return fold(sum)
+}
