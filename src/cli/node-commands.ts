@@ -61,7 +61,7 @@ const plumb: CommandSpec = {
   summary: 'show and change the modules of a live node',
   description:
     'Actions: show [LINK]; push LINK MODULE [KEY=VALUE...]; insert LINK MODULE [KEY=VALUE...] --below LABEL; ' +
-    'set LINK LABEL KEY=VALUE...; remove LINK LABEL; pop LINK; ioctl LINK COMMAND [JSON]; modules. ' +
+    'set LINK [LABEL] KEY=VALUE...; remove LINK LABEL; pop LINK; ioctl LINK COMMAND [JSON]; modules. ' +
     'MODULE is a name, or the path of a module file, which is loaded first. LABEL is a name as "show" has it.',
   arguments: [
     NODE,

@@ -39,7 +39,7 @@ const isAction = (word: string): word is Action => (ACTIONS as readonly string[]
 const FORMS: Readonly<Record<Exclude<Action, 'show' | 'modules'>, string>> = {
   push: 'push LINK MODULE [KEY=VALUE...]',
   insert: 'insert LINK MODULE [KEY=VALUE...] --below LABEL',
-  set: 'set LINK LABEL KEY=VALUE...',
+  set: 'set LINK [LABEL] KEY=VALUE...',
   remove: 'remove LINK LABEL',
   pop: 'pop LINK',
   ioctl: 'ioctl LINK COMMAND [JSON]',
@@ -68,6 +68,14 @@ async function requestOf(
       if (below === undefined) return misused()
       return { op: 'insert', stream, module: await moduleName(second, client), below, ...optionsOf(rest) }
     case 'set':
+      // A stream of one driver, as tcp, goes by its name alone.
+      if (second.includes('='))
+        return {
+          op: 'configure',
+          stream,
+          module: stream,
+          options: optionsOf([second, ...rest]).options,
+        }
       if (rest.length === 0) return misused()
       return { op: 'configure', stream, module: second, options: optionsOf(rest).options }
     case 'remove':

@@ -16,7 +16,8 @@ export interface MetricsSource {
 }
 
 export function nodeMetrics(source: MetricsSource): string {
-  const streams = describePlumbing(source.runtime)
+  // Connections come and go: as labels they would never end.
+  const streams = describePlumbing(source.runtime, 0)
   const families = [
     ...processFamilies(source),
     ...arenaFamilies(source.runtime),
@@ -164,7 +165,7 @@ function unique(samples: readonly Sample[]): Sample[] {
 function networkFamily(network: PartCounters): MetricFamily {
   return {
     name: 'putnext_network_events_total',
-    help: 'What IP, ICMP and UDP count, by the name of the counter; drops are named by their reason.',
+    help: 'What IP, ICMP, TCP and UDP count, by the name of the counter; drops are named by their reason.',
     type: 'counter',
     samples: Object.entries(network).flatMap(([part, counters]) =>
       Object.entries(counters).map(([counter, value]) => ({ labels: { part, counter }, value })),

@@ -69,19 +69,19 @@ function instanceView(label: string, q: AnyQueue, kind: InstanceView['kind']): I
   return { label, kind, module: info.name, counters, settings, read: queueView(q), write: queueView(q.other) }
 }
 
-/** The name of the multiplexor above a stream that is linked, else null. */
-function multiplexorAbove(stream: Stream): string | null {
-  for (const upper of stream.runtime.streams)
-    for (const lower of upper.linked.values()) if (lower === stream) return upper.bottom.info.name
-  return null
+/** The name of the multiplexor above each stream that is linked. */
+function multiplexors(runtime: Runtime): ReadonlyMap<Stream, string> {
+  const above = new Map<Stream, string>()
+  for (const upper of runtime.streams)
+    for (const lower of upper.linked.values()) above.set(lower, upper.bottom.info.name)
+  return above
 }
 
-/** One stream, from its head to its driver. */
-export function describeStream(stream: Stream): StreamView {
+function viewOf(stream: Stream, above: ReadonlyMap<Stream, string>): StreamView {
   const error = stream.poll().error
   return {
     name: stream.name,
-    under: multiplexorAbove(stream),
+    under: above.get(stream) ?? null,
     error: error === null ? null : `${error.code}: ${error.message}`,
     instances: [
       instanceView(HEAD, stream.top as AnyQueue, 'head'),
@@ -91,9 +91,21 @@ export function describeStream(stream: Stream): StreamView {
   }
 }
 
-/** Every open stream of a runtime, in the order of opening. */
-export function describePlumbing(runtime: Runtime): StreamView[] {
-  return [...runtime.streams].map(describeStream)
+/** One stream, from its head to its driver. */
+export function describeStream(stream: Stream): StreamView {
+  return viewOf(stream, multiplexors(stream.runtime))
+}
+
+/** Streams without a name of their own (connections, of which there may be very many) that are shown. */
+export const UNNAMED_SHOWN_MAX = 256
+
+/** Open streams of a runtime, in the order of opening. @param unnamed - how many of those without a name of their own */
+export function describePlumbing(runtime: Runtime, unnamed = UNNAMED_SHOWN_MAX): StreamView[] {
+  const above = multiplexors(runtime)
+  const views: StreamView[] = []
+  let left = unnamed
+  for (const stream of runtime.streams) if (stream.isNamed || left-- > 0) views.push(viewOf(stream, above))
+  return views
 }
 
 /** @throws StackError `ERR_NOT_FOUND`, naming what there is */
@@ -101,7 +113,7 @@ export function findStream(runtime: Runtime, name: string): Stream {
   const streams = [...runtime.streams]
   const found = streams.find(stream => stream.name === name)
   if (found !== undefined) return found
-  const names = [...new Set(streams.map(stream => stream.name))].join(', ')
+  const names = [...new Set(streams.filter(stream => stream.isNamed).map(stream => stream.name))].join(', ')
   throw new StackError('ERR_NOT_FOUND', `there is no link or stream "${name}"`, {
     hint: `there are: ${names || 'none'}`,
   })
@@ -143,7 +155,7 @@ export function insertModule(
  * @throws StackError `ERR_NOT_FOUND`; `ERR_PLUMBING` for the driver
  */
 export function instanceBelow(stream: Stream, label: string): AnyQueue {
-  const found = stream.find(label === multiplexorAbove(stream) ? HEAD : label)
+  const found = stream.find(label === multiplexors(stream.runtime).get(stream) ? HEAD : label)
   if (found !== stream.bottom) return found
   throw new StackError('ERR_PLUMBING', `nothing goes below ${label}: it is the end of the stream`)
 }

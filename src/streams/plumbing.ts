@@ -16,6 +16,8 @@ import { type Head, headInfo } from './stream-head.ts'
 export const MODULES_MAX = 24
 const NAME_SEPARATOR = '#'
 
+const NO_LINKS: ReadonlyMap<number, Stream> = new Map()
+
 interface Link {
   readonly lower: Plumbing
   readonly queue: AnyQueue
@@ -281,7 +283,8 @@ export abstract class Plumbing {
 
   /** The streams linked below, by number. */
   get linked(): ReadonlyMap<number, Stream> {
-    return new Map([...(this.links ?? [])].map(([id, link]) => [id, link.lower.self]))
+    if (this.links === null) return NO_LINKS
+    return new Map([...this.links].map(([id, link]) => [id, link.lower.self]))
   }
 
   /** Gives the head's queue pair the procedures of a multiplexor's lower side, or its own back. */
