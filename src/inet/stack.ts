@@ -1,5 +1,5 @@
 /**
- * The Internet protocols of one runtime, put together: IP with its loopback, UDP and ICMP echo above it, links below. Its
+ * The Internet protocols of one runtime, put together: IP with its loopback, TCP, UDP and ICMP echo above it, links below. Its
  * methods are what a configuration or a plumbing command asks; the data path does not come by here.
  */
 import type { Counters } from '../base/counters.ts'
@@ -26,11 +26,15 @@ import {
 } from './ip/control.ts'
 import type { Ip, IpOptions } from './ip/ip.ts'
 import { plumbIp } from './ip/plumb.ts'
+import { tcpDriver } from './tcp/module.ts'
+import { readTcpSettings } from './tcp/setting-ranges.ts'
+import type { TcpSettings } from './tcp/settings.ts'
 import { udpDriver } from './udp/module.ts'
 import { PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from './wire/icmp.ts'
+import { IPPROTO_TCP } from './wire/tcp.ts'
 import { IPPROTO_UDP } from './wire/udp.ts'
 
-const DRIVERS = ['ip', 'loop', 'udp', 'icmp']
+const DRIVERS = ['ip', 'loop', 'tcp', 'udp', 'icmp']
 
 /** A link to be put below IP. */
 export interface LinkOptions {
@@ -44,6 +48,7 @@ export interface LinkOptions {
 
 export interface InetStackOptions {
   readonly ip?: IpOptions
+  readonly tcp?: Partial<TcpSettings>
 }
 
 /** Every counter, by part and name. */
@@ -53,6 +58,7 @@ export class InetStack {
   readonly runtime: Runtime
   private readonly ip: Ip
   private readonly ipControl: Stream
+  private readonly tcpControl: Stream
   private readonly udpControl: Stream
   private readonly icmpControl: Stream
   /** Streams that this stack opened, in the order in which they are closed. */
@@ -61,27 +67,42 @@ export class InetStack {
   private readonly links = new Map<string, number>()
   private closed = false
 
-  /** @throws StackError `ERR_ADDR_IN_USE` if the runtime has a stack already */
+  /** @throws StackError `ERR_ADDR_IN_USE` if the runtime has a stack already, `ERR_BAD_CONFIG` for a wrong setting */
   constructor(runtime: Runtime, options: InetStackOptions = {}) {
     this.runtime = runtime
+    const tcp = readTcpSettings(options.tcp ?? {})
     const { ip, control, loopback } = plumbIp(runtime, options.ip)
     this.ip = ip
     this.ipControl = control
+    runtime.registry.register(tcpDriver(tcp))
     runtime.registry.register(udpDriver())
     runtime.registry.register(makeIcmpDriver(runtime))
     const below = (name: string, ...protocols: number[]): Stream =>
       Stream.open(runtime, 'ip', { name, options: { protocols } })
-    this.udpControl = Stream.open(runtime, 'udp', { name: 'udp-control' })
-    const ipForUdp = below('ip-udp', IPPROTO_UDP)
     const sources = {
       isLocal: (address: IpAddress) => isOwnAddress(ip, address),
       sourceFor: (remote: IpAddress) => sourceFor(ip, remote),
     }
+    this.tcpControl = Stream.open(runtime, 'tcp', { name: 'tcp' })
+    const ipForTcp = below('ip-tcp', IPPROTO_TCP)
+    const paths = { ...sources, pathMtu: this.pathMtu.bind(this) }
+    this.tcpControl.link(ipForTcp, { paths })
+    this.udpControl = Stream.open(runtime, 'udp', { name: 'udp-control' })
+    const ipForUdp = below('ip-udp', IPPROTO_UDP)
     this.udpControl.link(ipForUdp, { sources })
     this.icmpControl = Stream.open(runtime, 'icmp', { name: 'icmp-control', options: { control: true } })
     const ipForIcmp = below('ip-icmp', PROTOCOL_ICMP, PROTOCOL_ICMPV6)
     this.icmpControl.link(ipForIcmp)
-    this.own = [this.udpControl, this.icmpControl, ipForUdp, ipForIcmp, control, loopback]
+    this.own = [
+      this.tcpControl,
+      this.udpControl,
+      this.icmpControl,
+      ipForTcp,
+      ipForUdp,
+      ipForIcmp,
+      control,
+      loopback,
+    ]
   }
 
   /**
@@ -136,8 +157,15 @@ export class InetStack {
   }
 
   /** The range from which ports are chosen for programs that name none. */
-  setPortRange(first: number, last: number): Promise<unknown> {
-    return this.udpControl.ioctl('udp.ports', { first, last })
+  async setPortRange(first: number, last: number): Promise<void> {
+    await this.udpControl.ioctl('udp.ports', { first, last })
+    this.setTcp({ portFirst: first, portLast: last })
+  }
+
+  /** Changes settings of TCP, all that are named or none. @throws StackError `ERR_BAD_CONFIG` */
+  setTcp(settings: Partial<TcpSettings>): void {
+    const { bottom } = this.tcpControl
+    bottom.info.configure!(bottom, settings)
   }
 
   /** Forgets every path MTU that was learnt. */
@@ -160,10 +188,10 @@ export class InetStack {
     return pathMtu(this.ip, family, w0, w1, w2, w3)
   }
 
-  /** Interfaces, addresses, routes, path MTUs, endpoints: for people, as a JSON value. */
+  /** Interfaces, addresses, routes, path MTUs, connections, endpoints: for people, as a JSON value. */
   describe(): Record<string, unknown> {
-    const { bottom } = this.udpControl
-    return { ...describeIp(this.ip), udp: bottom.info.describe?.(bottom.state) }
+    const of = ({ bottom }: Stream): unknown => bottom.info.describe?.(bottom.state)
+    return { ...describeIp(this.ip), tcp: of(this.tcpControl), udp: of(this.udpControl) }
   }
 
   counters(): StackCounters {
@@ -172,19 +200,20 @@ export class InetStack {
     return {
       ip: of(this.ipControl),
       reassembly: reassembly.counters,
+      tcp: of(this.tcpControl),
       udp: of(this.udpControl),
       icmp: of(this.icmpControl),
     }
   }
 
-  /** Ends it: endpoints hear a hangup; the streams of links stay open, and are the caller's. Calling it twice is harmless. */
+  /** Ends it: connections are reset, endpoints and listeners hear a hangup; the streams of links stay open, and are the caller's. Calling it twice is harmless. */
   close(): void {
     if (this.closed) return
     this.closed = true
-    for (const stream of this.own.slice(0, 2)) stream.close()
+    for (const stream of this.own.slice(0, 3)) stream.close()
     for (const id of [...this.ipControl.linked.keys()]) this.ipControl.unlink(id)
     this.links.clear()
-    for (const stream of this.own.slice(2)) stream.close()
+    for (const stream of this.own.slice(3)) stream.close()
     for (const name of DRIVERS) this.runtime.registry.unregister(name)
   }
 }
