@@ -1,5 +1,7 @@
 /** Commands about the stack as a whole: `config`, `info`, `counters`, `events`, `describe`, `now`, `reset`. */
 import { StackError } from '../../base/errors.ts'
+import { readTcpSettings } from '../../inet/tcp/setting-ranges.ts'
+import { TCP_SETTINGS } from '../../inet/tcp/settings.ts'
 import type { ScriptArguments } from './arguments.ts'
 import type { Command } from './commands.ts'
 import { readFd } from './commands-socket.ts'
@@ -56,9 +58,13 @@ function setLink(session: Session, mtu: number | null, offload: boolean | null):
   if (session.begun) session.stack.link.change(session.options.mtu, session.options.offload)
 }
 
-function setTcp(session: Session, settings: Readonly<Record<string, unknown>>): void {
+/** All that are named or none. */
+function setTcp(session: Session, given: Readonly<Record<string, unknown>>): void {
+  const { options } = session
   try {
-    session.stack.setTcp(settings)
+    const settings = readTcpSettings(given, { ...TCP_SETTINGS, ...options.tcp })
+    session.options = { ...options, tcp: { ...options.tcp, ...settings } }
+    if (session.begun) session.stack.stack.setTcp(settings)
   } catch (error) {
     if (error instanceof StackError) throw new Misuse('bad-argument', error.message)
     throw error
@@ -68,17 +74,8 @@ function setTcp(session: Session, settings: Readonly<Record<string, unknown>>): 
 function describeConfig(session: Session): Record<string, unknown> {
   const { seed, startUs, addresses, arenaBytes, mtu, offload } = session.options
   const linkBlocked = session.begun && session.stack.link.blocked
-  const tcp = session.begun ? session.stack.tcpSettings() : undefined
-  return {
-    seed,
-    startUs,
-    addresses,
-    arenaBytes,
-    mtu,
-    offload,
-    linkBlocked,
-    ...(tcp === undefined ? {} : { tcp }),
-  }
+  const tcp = { ...TCP_SETTINGS, ...session.options.tcp }
+  return { seed, startUs, addresses, arenaBytes, mtu, offload, linkBlocked, tcp }
 }
 
 /** The snapshot of a socket, in the manner of TCP_INFO. */

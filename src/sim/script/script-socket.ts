@@ -5,9 +5,10 @@
 
 import type { CloseReason } from '../../inet/tcp/host.ts'
 import type { TcpInfo } from '../../inet/tcp/info.ts'
+import type { Listening } from '../../inet/tcp/listening.ts'
 import { CONNECTION_SETTINGS, type ConnectionSettings } from '../../inet/tcp/settings.ts'
 import { TcpConnection, type TcpConnectOptions, TcpListener } from '../../socket/tcp-endpoint.ts'
-import type { Runtime } from '../../streams/runtime.ts'
+import { M_DATA, type Mblk, messageBytes, type Runtime } from '../../streams/index.ts'
 import type { Attempt, CallResult } from './call.ts'
 import { asErrno, Errno, errnoOf } from './errno.ts'
 import { patternBytes } from './packet-encode.ts'
@@ -335,17 +336,37 @@ export class ScriptSocket {
 
   /** What poll(2) would say. */
   poll(): PollEvent[] {
-    return []
+    const { connection, listener } = this
+    if (listener !== null) return (listener.stream.bottom.state as Listening).hasNext ? ['POLLIN'] : []
+    // Linux: a socket that was never connected hangs up, and so does one that is closed both ways.
+    if (connection === null) return ['POLLOUT', 'POLLHUP']
+    const over = this.isOver
+    const ended = connection.ended || over || this.readShut
+    const events: PollEvent[] = []
+    if (ended || this.hasData) events.push('POLLIN')
+    if (over || (this.phase === 'connected' && connection.stream.poll().writable)) events.push('POLLOUT')
+    if (ended) events.push('POLLRDHUP')
+    if (over && !this.errorTold && REASON_ERRNO[connection.closeReason!] !== null) events.push('POLLERR')
+    if (over) events.push('POLLHUP')
+    if (connection.urgentAhead > 0) events.push('POLLPRI')
+    return events
+  }
+
+  private get hasData(): boolean {
+    return this.connection?.stream.top.first?.type === M_DATA
   }
 
   /** As the ioctls of tcp(7). @throws Errno EINVAL on a socket that listens */
   ioctl(request: 'SIOCINQ' | 'SIOCOUTQ' | 'SIOCOUTQNSD' | 'SIOCATMARK'): number {
     if (this.phase === 'listening') throw new Errno('EINVAL', 'a listening socket has no data')
-    if (request === 'SIOCINQ') return 0
-    if (request === 'SIOCATMARK') return 0
-    const info = this.connection?.info() ?? null
-    if (info === null) return 0
-    return request === 'SIOCOUTQ' ? info.unackedBytes + info.notSentBytes : info.notSentBytes
+    const { connection } = this
+    const info = connection?.info() ?? null
+    if (connection === null || info === null) return 0
+    if (request === 'SIOCATMARK') return Number(connection.urgentAhead === 1)
+    if (request === 'SIOCINQ') return dataBytes(connection.stream.top.first)
+    // What waits on the stream in front of the core is not sent, either.
+    const notSent = info.notSentBytes + connection.stream.bottom.other.count
+    return request === 'SIOCOUTQ' ? info.unackedBytes + notSent : notSent
   }
 
   /** The snapshot of a connection; of a socket without one the state alone. */
@@ -364,6 +385,13 @@ export class ScriptSocket {
     if (this.connection !== null && !this.isOver) return this.connection.settings
     return { ...CONNECTION_SETTINGS, ...this.settings }
   }
+}
+
+/** Bytes of data in the messages of a queue. */
+function dataBytes(first: Mblk | null): number {
+  let size = 0
+  for (let mp = first; mp !== null; mp = mp.next) if (mp.type === M_DATA) size += messageBytes(mp)
+  return size
 }
 
 const FIN_ACKNOWLEDGED: readonly string[] = ['FIN-WAIT-2', 'TIME-WAIT', 'CLOSED']

@@ -14,6 +14,7 @@ import { WORLD_DEFAULTS, World, WorldFault, type WorldOptions } from './world.ts
 export const LINE_MAX = 8 * 1024 * 1024
 /** Calls that may wait at once. */
 export const WAITING_MAX = 1_024
+const RESTS_MAX = 100_000
 /** The first descriptor: 0 to 2 are taken in every process. */
 const FIRST_FD = 3
 
@@ -136,8 +137,11 @@ export class Session {
   rest(): void {
     if (!this.begun) return
     this.stack.settle()
-    // One call that goes on may let another go on: a read makes room for a write.
-    while (this.settlePending()) this.stack.settle()
+    // A call that goes on may let another go on, as a read makes room for a write; one that looked in vain may have asked for more.
+    for (let i = 0; this.settlePending() || !this.stack.isIdle; i++) {
+      if (i > RESTS_MAX) throw new WorldFault('calls that wait and the stack keep each other awake')
+      this.stack.settle()
+    }
   }
 
   private settlePending(): boolean {

@@ -4,7 +4,8 @@
  */
 import { Prng } from '../../base/prng.ts'
 import { type Duration, ManualClock } from '../../base/time.ts'
-import { InetStack, type InetStackOptions } from '../../inet/stack.ts'
+import { InetStack } from '../../inet/stack.ts'
+import type { TcpSettings } from '../../inet/tcp/settings.ts'
 import { Arena } from '../../streams/mblk/arena.ts'
 import { Runtime, type StackEvent } from '../../streams/runtime.ts'
 import { CaptureLink } from './capture-link.ts'
@@ -21,6 +22,8 @@ export interface WorldOptions {
   /** Addresses with prefix lengths. All other addresses are reached over the link, too. */
   readonly addresses: readonly string[]
   readonly arenaBytes: number
+  /** Settings of TCP that are not the stack's own. */
+  readonly tcp: Partial<TcpSettings>
 }
 
 export const WORLD_DEFAULTS: WorldOptions = {
@@ -30,6 +33,7 @@ export const WORLD_DEFAULTS: WorldOptions = {
   offload: false,
   addresses: ['192.0.2.1/24', '2001:db8::1/64'],
   arenaBytes: 64 * 1024 * 1024,
+  tcp: {},
 }
 
 /** Turns at one moment after which something is taken to run in circles. */
@@ -56,18 +60,17 @@ export class World {
     this.startUs = options.startUs
     this.clock = new ManualClock(options.startUs)
     this.arena = new Arena({ sizeBytes: options.arenaBytes, poison: true })
-    const random = new Prng(options.seed)
     this.runtime = new Runtime({
       arena: this.arena,
       clock: this.clock,
-      random,
+      random: new Prng(options.seed),
       onEvent: event => {
         this.events.push(event)
         if (event.level === 'error') this.faults.push(`${event.name}: ${event.text}`)
         if (this.events.length > EVENTS_MAX) this.events.shift()
       },
     })
-    this.stack = new InetStack(this.runtime, stackOptions(random))
+    this.stack = new InetStack(this.runtime, { tcp: options.tcp })
     this.link = new CaptureLink(this.runtime, options.mtu, options.offload)
     this.stack.attachLink(this.link.stream, { name: LINK_NAME, addresses: options.addresses })
     this.stack.addRoute({ prefix: 'default', interface: LINK_NAME })
@@ -84,16 +87,13 @@ export class World {
     return at - this.startUs
   }
 
-  /** @throws StackError `ERR_BAD_ARGUMENT` */
-  setTcp(_settings: Readonly<Record<string, unknown>>): void {}
-
-  tcpSettings(): unknown {
-    return {}
-  }
-
   /** Events of level error since the last call: nothing that a script does should lead to one. */
   takeFaults(): string[] {
     return this.faults.length === 0 ? this.faults : this.faults.splice(0)
+  }
+
+  get isIdle(): boolean {
+    return this.runtime.scheduler.idle
   }
 
   /** Lets the stack run until nothing is left to do at this moment. @throws WorldFault */
@@ -139,8 +139,4 @@ export class World {
       return (error as Error).message
     }
   }
-}
-
-function stackOptions(_random: Prng): InetStackOptions {
-  return {}
 }
