@@ -12,8 +12,8 @@ const END = '<!-- end of that table -->'
 
 /** A string that begins with MUST-n, as the title of a test. */
 const TITLE = /(['"`])(MUST-\d(?:\\.|(?!\1)[^\n])*)\1/g
-/** The title of a transcript. */
-const HEADING = /^# (MUST-\d.*)$/gm
+/** The title of a transcript, or of a case in one. */
+const HEADING = /^##? (MUST-\d.*)$/gm
 /** `MUST-1`, `MUST-58, MUST-59`, `MUST-58 and 59`, `MUST-24 to 29`, at the front of a title. */
 const IDS = /^MUST-\d+(?:\s*(?:,|\/|and|to)\s*(?:MUST-)?\d+)*/
 
