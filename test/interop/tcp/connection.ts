@@ -1,5 +1,5 @@
 /** One connection between the kernel's sockets and ours, opened by either. */
-import type { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { KernelPeer, type Step } from './kernel-peer.ts'
 import { KERNEL4, STACK4, type TcpSite } from './site.ts'
 import { accepted, connected, listening } from './traffic.ts'
@@ -46,4 +46,3 @@ export async function toKernel(
   await peer.event('accepted')
   return { socket, peer }
 }
-

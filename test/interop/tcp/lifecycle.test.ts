@@ -35,23 +35,26 @@ describe.skipIf(reason !== '')(titled('opening and closing with the kernel', rea
   })
 
   describe.each(either)('a connection opened $opened', ({ open: start, address }) => {
-    it.each(['IPv4', 'IPv6'] as const)('RFC 9293 §3.6: we end first, and go on receiving (%s)', async family => {
-      await open()
-      const { socket, peer } = await start(
-        site,
-        [{ do: 'receive' }, { do: 'send', bytes: MIB }, { do: 'close' }],
-        { address: address[family] },
-      )
-      const sent = pour(socket, 100_000)
-      const got = await drain(socket)
-      expect((await peer.end()).filter(({ event }) => event !== 'accepted')).toMatchObject(
-        expect.arrayContaining([
-          expect.objectContaining({ event: 'received', ended: true, ...(await sent) }),
-          expect.objectContaining({ event: 'sent', ...got }),
-        ]),
-      )
-      expect(got.bytes).toBe(MIB)
-    })
+    it.each(['IPv4', 'IPv6'] as const)(
+      'RFC 9293 §3.6: we end first, and go on receiving (%s)',
+      async family => {
+        await open()
+        const { socket, peer } = await start(
+          site,
+          [{ do: 'receive' }, { do: 'send', bytes: MIB }, { do: 'close' }],
+          { address: address[family] },
+        )
+        const sent = pour(socket, 100_000)
+        const got = await drain(socket)
+        expect((await peer.end()).filter(({ event }) => event !== 'accepted')).toMatchObject(
+          expect.arrayContaining([
+            expect.objectContaining({ event: 'received', ended: true, ...(await sent) }),
+            expect.objectContaining({ event: 'sent', ...got }),
+          ]),
+        )
+        expect(got.bytes).toBe(MIB)
+      },
+    )
 
     it('RFC 9293 §3.6: the kernel ends first, and goes on receiving', async () => {
       await open()
@@ -80,7 +83,9 @@ describe.skipIf(reason !== '')(titled('opening and closing with the kernel', rea
       await open()
       const { socket, peer } = await start(site, [{ do: 'failure' }])
       socket.resetAndDestroy()
-      expect((await peer.end()).find(({ event }) => event === 'failure')).toMatchObject({ errno: 'ECONNRESET' })
+      expect((await peer.end()).find(({ event }) => event === 'failure')).toMatchObject({
+        errno: 'ECONNRESET',
+      })
     })
 
     it('RFC 2525 §2.17: we close while data was not read, and the kernel is reset', async () => {
@@ -90,7 +95,9 @@ describe.skipIf(reason !== '')(titled('opening and closing with the kernel', rea
       await peer.event('sent')
       await pause(50)
       socket.destroy()
-      expect((await peer.end()).find(({ event }) => event === 'failure')).toMatchObject({ errno: 'ECONNRESET' })
+      expect((await peer.end()).find(({ event }) => event === 'failure')).toMatchObject({
+        errno: 'ECONNRESET',
+      })
     })
 
     it('RFC 2525 §2.17: the kernel closes while data was not read, and we are reset', async () => {
@@ -117,7 +124,10 @@ describe.skipIf(reason !== '')(titled('opening and closing with the kernel', rea
       socket.end()
       await ended(socket)
       expect(await told).toBe('')
-      expect((await peer.end()).find(({ event }) => event === 'received')).toMatchObject({ bytes: 0, ended: true })
+      expect((await peer.end()).find(({ event }) => event === 'received')).toMatchObject({
+        bytes: 0,
+        ended: true,
+      })
     })
   })
 

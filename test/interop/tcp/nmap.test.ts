@@ -3,7 +3,7 @@ import { createServer as createHttpServer } from 'node:http'
 import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { titled } from '../../../src/host/testing/requirements.ts'
-import { M_DATA, type Mblk, freemsg, type ModuleInfo, putnext } from '../../../src/streams/index.ts'
+import { freemsg, M_DATA, type Mblk, type ModuleInfo, putnext } from '../../../src/streams/index.ts'
 import { lacking, ON_KERNEL, STACK4, STACK6, TcpSite } from './site.ts'
 import { listening } from './traffic.ts'
 
@@ -64,7 +64,9 @@ describe.skipIf(reason !== '')(titled('nmap', reason), () => {
   }
 
   const states = (xml: string): string[] =>
-    [...xml.matchAll(/portid="(\d+)"><state state="(\w+)" reason="([\w-]+)"/g)].map(found => found.slice(1).join(' '))
+    [...xml.matchAll(/portid="(\d+)"><state state="(\w+)" reason="([\w-]+)"/g)].map(found =>
+      found.slice(1).join(' '),
+    )
 
   const expected = [
     `${ECHO_PORT} open syn-ack`,

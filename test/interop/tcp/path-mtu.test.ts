@@ -11,7 +11,11 @@ const BYTES = 4 * 1024 * 1024
 let site: TcpSite
 
 /** We connect to the host behind the router. */
-async function exchange(options: SiteOptions, address: string, bytes: number): Promise<Record<string, number>> {
+async function exchange(
+  options: SiteOptions,
+  address: string,
+  bytes: number,
+): Promise<Record<string, number>> {
   site = await TcpSite.open(options)
   const peer = new KernelPeer(
     site,
@@ -38,10 +42,13 @@ describe.skipIf(reason !== '')(titled('path MTU', reason), () => {
     { family: 'IPv4', address: FAR4, offload: 'off' },
     { family: 'IPv6', address: FAR6, offload: 'auto' },
     { family: 'IPv6', address: FAR6, offload: 'off' },
-  ] as const)('RFC 1191, RFC 8201: a router says what fits ($family, offload $offload)', async ({ address, offload }) => {
-    const counters = await exchange({ router, offload }, address, BYTES)
-    if (!ON_KERNEL) expect(counters['path-mtu-lowered']).toBeGreaterThan(0)
-  })
+  ] as const)(
+    'RFC 1191, RFC 8201: a router says what fits ($family, offload $offload)',
+    async ({ address, offload }) => {
+      const counters = await exchange({ router, offload }, address, BYTES)
+      if (!ON_KERNEL) expect(counters['path-mtu-lowered']).toBeGreaterThan(0)
+    },
+  )
 
   // The far end takes no more than its MTU, and nobody says so: a veth drops silently.
   it.skipIf(ON_KERNEL)('RFC 4821, RFC 8899: a black hole is found', async () => {

@@ -1,11 +1,11 @@
 /** Programs that nobody here wrote, as clients of servers on our stack and as servers of its clients. */
 import { createHash, randomBytes } from 'node:crypto'
-import { createServer as createHttpServer } from 'node:http'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect as tlsConnect, createServer as createTlsServer } from 'node:tls'
+import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { titled } from '../../../src/host/testing/requirements.ts'
 import { KERNEL4, KERNEL6, lacking, programPath, STACK4, STACK6, TcpSite } from './site.ts'
@@ -136,7 +136,17 @@ withPrograms('openssl', ['openssl'], () => {
 
   beforeEach(async () => {
     ;[key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
-    const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
+    const args = [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '2',
+    ]
     await site.run('openssl', [...args, '-subj', '/CN=stack', '-keyout', key, '-out', cert]).succeeds()
   })
 
@@ -146,7 +156,15 @@ withPrograms('openssl', ['openssl'], () => {
       socket.pipe(socket)
     })
     const port = await serve(socket => server.emit('connection', socket))
-    const args = ['s_client', '-connect', `${STACK4}:${port}`, '-CAfile', cert, '-verify_return_error', version]
+    const args = [
+      's_client',
+      '-connect',
+      `${STACK4}:${port}`,
+      '-CAfile',
+      cert,
+      '-verify_return_error',
+      version,
+    ]
     const client = site.run('openssl', args)
     client.write('hello there\n')
     await client.said(/^hello there$/m)
@@ -156,7 +174,18 @@ withPrograms('openssl', ['openssl'], () => {
   })
 
   it('s_server is talked to by a TLS client on our sockets', async () => {
-    const args = ['s_server', '-accept', `[${KERNEL6}]:4433`, '-key', key, '-cert', cert, '-rev', '-naccept', '1']
+    const args = [
+      's_server',
+      '-accept',
+      `[${KERNEL6}]:4433`,
+      '-key',
+      key,
+      '-cert',
+      cert,
+      '-rev',
+      '-naccept',
+      '1',
+    ]
     const server = site.run('openssl', args)
     await server.said(/ACCEPT/)
     const plain = await connected(site.net.connect({ host: KERNEL6, port: 4_433 }))
@@ -205,7 +234,11 @@ withPrograms('ssh, through a forwarder on our stack', ['ssh', 'scp', 'ssh-keygen
   })
 
   it('scp takes a file there and back, byte for byte', async () => {
-    const [from, there, back] = ['from', 'there', 'back'].map(name => join(directory, name)) as [string, string, string]
+    const [from, there, back] = ['from', 'there', 'back'].map(name => join(directory, name)) as [
+      string,
+      string,
+      string,
+    ]
     const bytes = randomBytes(8 * MIB)
     writeFileSync(from, bytes)
     await site.run('scp', [...options, '-P', String(port), from, `root@${STACK4}:${there}`]).succeeds()

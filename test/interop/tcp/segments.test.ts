@@ -1,7 +1,7 @@
 /** Odd segments, made with scapy by a host that exists only in packets; the cases are in segment_cases_*.py. */
 import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import type { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { titled } from '../../../src/host/testing/requirements.ts'
 import { lacking, ON_KERNEL, python, TcpSite } from './site.ts'
@@ -27,7 +27,7 @@ function dial(control: Socket, site: TcpSite): void {
   control.once('data', data => {
     const [host, port] = data.toString().trim().split(' ')
     const socket = site.net.connect({ host: host!, port: Number(port) })
-    socket.on('error', error => control.end((error as NodeJS.ErrnoException).code))
+    socket.on('error', error => control.end((error as NodeJS.ErrnoException).code ?? error.message))
     control.on('close', () => socket.destroy())
     socket.pipe(socket)
   })
@@ -52,7 +52,12 @@ describe.skipIf(reason !== '')(titled('odd segments', reason), () => {
     site = await TcpSite.open({ offload: 'off' })
     for (const [port, handle] of Object.entries(services)) {
       const options = { allowHalfOpen: Number(port) === 8, pauseOnConnect: [8, 21].includes(Number(port)) }
-      const server = site.net.createServer(options, socket => handle(socket.on('error', () => {}), site))
+      const server = site.net.createServer(options, socket =>
+        handle(
+          socket.on('error', () => {}),
+          site,
+        ),
+      )
       await listening(server, '::', Number(port))
     }
     const program = site.run(python, [SCRIPT, 'tun0', ...site.linkLayer()])

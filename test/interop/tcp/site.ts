@@ -12,6 +12,7 @@ import { findProgram } from '../../../src/host/privilege.ts'
 import type { Shim } from '../../../src/host/shim.ts'
 import { setSysctl } from '../../../src/host/sysctl.ts'
 import { shim as loaded, missing } from '../../../src/host/testing/requirements.ts'
+import type { Node } from '../../../src/node/node.ts'
 import type { ModuleInfo } from '../../../src/streams/index.ts'
 import { Program } from './program.ts'
 import { openStackSide } from './stack-side.ts'
@@ -55,6 +56,8 @@ export interface SiteOptions {
   readonly modules?: readonly (string | Readonly<Record<string, unknown>>)[]
   /** Pushed on the stack's link when it is up. */
   readonly push?: readonly ModuleInfo<null>[]
+  /** A file for a capture of the stack's link. */
+  readonly capture?: string
   /** Settings of our TCP, as `putnext plumb NODE set tcp` has them. */
   readonly tcp?: Readonly<Record<string, number>>
   /** A host behind the kernel, which forwards. */
@@ -70,11 +73,22 @@ export interface RouterOptions {
   readonly farSends?: number
 }
 
+export interface Net {
+  connect(options: nodeNet.TcpNetConnectOpts): nodeNet.Socket
+  createServer(
+    options: nodeNet.ServerOpts | ((socket: nodeNet.Socket) => void),
+    listener?: (socket: nodeNet.Socket) => void,
+  ): nodeNet.Server
+}
+
 /** The end that is under test, in the shape of `node:net`. */
 export interface Side {
-  readonly net: Pick<typeof nodeNet, 'connect' | 'createServer'>
+  readonly net: Net
+  /** Ours, for a look inside; null where the kernel stands in. */
+  readonly node: Node | null
   /** TCP's counters that are not zero; empty on the kernel. */
   counters(): Record<string, number>
+  stopCapture(): Promise<void>
   /** @throws if it did not give everything back */
   close(): Promise<void>
 }
@@ -98,6 +112,8 @@ export class TcpSite {
   private readonly shim = loaded as Shim
   private readonly namespaces: string[] = []
   private readonly programs: Program[] = []
+  private readonly sockets = new Set<nodeNet.Socket>()
+  private readonly servers = new Set<nodeNet.Server>()
   private current: Side | null = null
   /** Where this thread belongs, while it is in another namespace. */
   private home = -1
@@ -127,8 +143,15 @@ export class TcpSite {
     return this.current!
   }
 
-  get net(): Side['net'] {
-    return this.side.net
+  /** As `node:net`; what is opened by it is closed with the site. */
+  readonly net: Net = {
+    connect: options => this.remember(this.side.net.connect(options)),
+    createServer: (options, listener) => {
+      const server = this.side.net.createServer(options as nodeNet.ServerOpts, listener)
+      server.prependListener('connection', socket => this.remember(socket))
+      this.servers.add(server)
+      return server
+    },
   }
 
   counters(): Record<string, number> {
@@ -169,12 +192,20 @@ export class TcpSite {
   async close(): Promise<void> {
     for (const program of this.programs) program.kill()
     await Promise.all(this.programs.map(program => program.ended))
+    for (const server of this.servers) if (server.listening) server.close()
+    for (const socket of this.sockets) socket.on('error', () => {}).destroy()
     try {
       await this.current?.close()
     } finally {
       this.goHome()
       for (const name of this.namespaces.splice(0)) deleteNamespace(this.shim, name)
     }
+  }
+
+  private remember(socket: nodeNet.Socket): nodeNet.Socket {
+    this.sockets.add(socket)
+    socket.once('close', () => this.sockets.delete(socket))
+    return socket
   }
 
   private namespace(name: string, sysctls: Readonly<Record<string, string | number>>): void {
@@ -194,7 +225,11 @@ export class TcpSite {
     const { mtu = 1_500 } = this.options
     this.namespace(this.stackNetns, { ...STANDARD, tcp_rfc1337: 1 })
     this.control(this.netns, links => {
-      links.createVeth('tun0', { name: 'v0', namespace: netnsPath(this.stackNetns), up: true, mtu }, { up: true, mtu })
+      links.createVeth(
+        'tun0',
+        { name: 'v0', namespace: netnsPath(this.stackNetns), up: true, mtu },
+        { up: true, mtu },
+      )
       links.addAddress('tun0', `${KERNEL4}/24`)
       if (mtu >= IPV6_MTU_MIN) links.addAddress('tun0', `${KERNEL6}/64`)
     })
@@ -208,7 +243,13 @@ export class TcpSite {
     if (this.options.offload === 'off') this.ip(this.stackNetns, 'link', 'set', 'v0', 'gso_max_segs', '1')
     this.home = openSync('/proc/thread-self/ns/net', 'r')
     this.shim.nsEnter(netnsPath(this.stackNetns))
-    return { net: nodeNet, counters: () => ({}), close: async () => {} }
+    return {
+      net: nodeNet as Net,
+      node: null,
+      counters: () => ({}),
+      stopCapture: async () => {},
+      close: async () => {},
+    }
   }
 
   private goHome(): void {
@@ -235,6 +276,7 @@ export class TcpSite {
     })
     const sends = ['mtu', 'lock', String(farSends)]
     this.ip(this.farNetns, 'route', 'add', 'default', 'via', '10.77.9.1', ...sends, 'advmss', '1460')
-    if (v6) this.ip(this.farNetns, '-6', 'route', 'add', 'default', 'via', 'fd77:9::1', ...sends, 'advmss', '1440')
+    if (v6)
+      this.ip(this.farNetns, '-6', 'route', 'add', 'default', 'via', 'fd77:9::1', ...sends, 'advmss', '1440')
   }
 }
