@@ -68,6 +68,7 @@ export class DeadlineWheel {
    * @returns 0 if there is none
    */
   take(nowMs: number): number {
+    if (((nowMs - this.earliest) | 0) >= 0) this.earliestKnown = false
     while (this.size > 0 && ((nowMs - this.cursor) | 0) >= 0) {
       const now = this.cursor
       if ((now & SLOT_MASK) === 0) this.cascade(now)
@@ -75,7 +76,6 @@ export class DeadlineWheel {
       if (entry !== 0) {
         this.unlink(entry)
         this.draining = true
-        this.earliestKnown = false
         return entry
       }
       this.draining = false
