@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { StackError } from '../base/errors.ts'
+import { servicesText } from '../node/config-services.ts'
 import { ControlClient } from '../node/control-client.ts'
 import type { NodeStatus } from '../node/node.ts'
 import { knownNodes, resolveNode } from '../node/state-dir.ts'
@@ -26,16 +27,13 @@ export const nodeStatus: CommandRun = async invocation => {
 
 function statusLines(status: NodeStatus): string[] {
   const { name, version, pid, uptimeSeconds, arena, services } = status
-  const on = Object.entries(services).flatMap(([service, port]) =>
-    port === null ? [] : [`${service} ${port}`],
-  )
   return [
     `${name}: putnext ${version}, process ${pid}, up ${uptimeSeconds.toFixed(1)} s`,
     ...status.links.map(
       ({ name: link, driver, addresses, modules, state }) =>
         `  link ${link} (${driver}): ${state}; ${addresses.join(', ') || 'no address'}${modules.length === 0 ? '' : `; modules ${modules.join(', ')}`}`,
     ),
-    `  services: ${on.join(', ') || 'none'}`,
+    `  services: ${servicesText(services)}`,
     `  arena: ${arena.blocksInUse} blocks in use, ${Math.round(arena.bytes / 1024 / 1024)} MiB`,
   ]
 }

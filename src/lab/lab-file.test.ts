@@ -19,6 +19,14 @@ function complaints(text: string): string[] {
 
 const HEAD = 'version: 1\nname: x\n'
 
+describe('lab/lab-file: paths', () => {
+  it('the directory of a file server is relative to the lab file', () => {
+    const text = 'version: 1\nname: l\nnodes: {a: {services: {files: {directory: www, port: 8080}}}}\n'
+    const lab = parseLab('l.yaml', text, { directory: '/srv/labs' })
+    expect(lab.nodes[0]!.services).toEqual({ files: { directory: '/srv/labs/www', port: 8_080 } })
+  })
+})
+
 describe('lab/lab-file: what is read', () => {
   it('inetd.yaml is one node with the addresses that its name promises', () => {
     const { name, mode, nodes, links } = readLab(`${EXAMPLES}inetd.yaml`)

@@ -57,7 +57,7 @@ const moduleSchema = v.pipe(
   v.description('A module to push on the link of the node: its name, or {name: {options}}'),
 )
 
-const serviceMap = v.record(v.string(), v.union([v.boolean(), v.strictObject({ port: v.number() })]))
+const serviceMap = v.record(v.string(), v.union([v.boolean(), v.record(v.string(), v.unknown())]))
 
 /** The names of services, or as in a node file `{echo: true, discard: {port: 9009}}`; made into the latter. */
 const services = v.pipe(
@@ -65,7 +65,9 @@ const services = v.pipe(
   v.transform(value =>
     Array.isArray(value) ? Object.fromEntries(value.map(one => [one, true as const])) : value,
   ),
-  v.description('Services of the node: [echo, discard, chargen], or {NAME: true} or {NAME: {port: N}}'),
+  v.description(
+    'Services of the node: [echo, discard, chargen, iperf], or as in a node file {echo: true, files: {directory: PATH}}',
+  ),
 )
 
 const condition = v.picklist(['healthy', 'started'])

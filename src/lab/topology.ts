@@ -20,7 +20,7 @@ export interface LabNode {
   readonly mtu: number
   readonly offload: boolean
   /** As in a node file. */
-  readonly services: Readonly<Record<string, boolean | { readonly port: number }>>
+  readonly services: Readonly<Record<string, boolean | Readonly<Record<string, unknown>>>>
   /** As in a node file; nearest to IP first. */
   readonly modules: readonly (string | Readonly<Record<string, unknown>>)[]
   readonly exec: readonly string[]

@@ -3,6 +3,8 @@
 import { isIP } from 'node:net'
 import * as v from 'valibot'
 import { parsePrefix } from '../inet/address.ts'
+import { servicesSchema } from './config-services.ts'
+import { tcpSchema } from './config-tcp.ts'
 
 /** RFC 791 and RFC 8200 §5: what every link must carry; 65,535 is what a TUN device takes. */
 export const MTU_MIN_BYTES = 68
@@ -174,19 +176,6 @@ const wireLink = v.strictObject({
   ),
 })
 
-const service = (port: number) =>
-  v.pipe(
-    v.optional(
-      v.union(
-        [v.boolean(), v.strictObject({ port: integer(1, 65_535, 'UDP port') })],
-        'must be true, false, or {port: N}',
-      ),
-      false,
-    ),
-    v.transform(value => (value === true ? port : value === false ? null : value.port)),
-    described(`true for port ${port}, or {port: N}`),
-  )
-
 const route = v.strictObject({
   to: destination,
   via: v.pipe(v.optional(address), described('Next hop; on the link itself if left out')),
@@ -242,11 +231,11 @@ export const nodeSchema = v.pipe(
     ),
     routes: v.optional(v.pipe(v.array(route), v.maxLength(ROUTES_MAX)), []),
     forwarding: v.pipe(v.optional(v.boolean(), false), described('Pass on packets for others (RFC 1812)')),
-    services: v.optional(v.strictObject({ echo: service(7), discard: service(9), chargen: service(19) }), {}),
+    services: v.optional(servicesSchema, {}),
     autopush: v.pipe(
       v.optional(v.record(v.string(), v.array(modulePush)), {}),
       described(
-        'By driver (tun, wire, udp, icmp): modules pushed on each stream that opens it, first to last',
+        'By driver (tun, wire, tcp, udp, icmp): modules pushed on each stream that opens it, first to last',
       ),
     ),
     modules: v.pipe(
@@ -254,6 +243,7 @@ export const nodeSchema = v.pipe(
       described('ES modules to load, each with ModuleInfo exports; paths relative to this file'),
     ),
     limits: v.optional(limits, {}),
+    tcp: v.optional(tcpSchema, {}),
   }),
   v.title('Putnext node'),
   v.description('One node: its links, routes, services and limits'),

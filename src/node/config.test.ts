@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { StackError } from '../base/errors.ts'
 import { checkNodeConfig, parseNodeConfig, readNodeConfig } from './config.ts'
 import { nodeSchema } from './config-schema.ts'
+import { servicesText } from './config-services.ts'
 import { ConfigError } from './yaml-reader.ts'
 
 const HEAD = 'version: 1\nname: n1\n'
@@ -132,7 +133,13 @@ describe('node/config', () => {
       'n.yaml',
     )
     expect(config.arena.size).toBe(64 * 1024 * 1024)
-    expect(config.services).toEqual({ echo: 7, discard: 99, chargen: null })
+    expect(config.services).toEqual({
+      echo: { udp: 7, tcp: 7 },
+      discard: { udp: 99, tcp: 99 },
+      chargen: { udp: null, tcp: null },
+      files: null,
+      iperf: null,
+    })
     expect(config.limits).toEqual({ reassemblyTimeout: 30_000 })
     expect(config.forwarding).toBe(false)
     expect(config.links[0]).toMatchObject({
@@ -142,6 +149,44 @@ describe('node/config', () => {
       kernel: { addresses: [], routes: [] },
       modules: [{ module: 'capture' }, { module: 'impair', options: { delay: '10ms' } }],
     })
+  })
+
+  it('services: one protocol alone, the file server, iperf; and what people read of it', () => {
+    const { services } = parseNodeConfig(
+      `${HEAD}services: {echo: {udp: true}, discard: {tcp: 9009, udp: 9}, chargen: true, files: {directory: ./www}, iperf: true}\n`,
+      'n.yaml',
+    )
+    expect(services).toEqual({
+      echo: { udp: 7, tcp: null },
+      discard: { udp: 9, tcp: 9_009 },
+      chargen: { udp: 19, tcp: 19 },
+      files: {
+        directory: './www',
+        port: 80,
+        address: undefined,
+        listings: true,
+        hidden: false,
+        symlinks: 'inside',
+      },
+      iperf: 5_201,
+    })
+    expect(servicesText(services)).toBe(
+      'echo 7/udp, discard 9/udp, discard 9009/tcp, chargen 19/tcp+udp, files 80/tcp, iperf 5201/tcp',
+    )
+  })
+
+  it.each([
+    ['services: {echo: {tcp: 80}, files: {directory: www}}', "services.files: port 80 is echo's already"],
+    ['services: {iperf: {port: 0}}', 'services.iperf.port: must be 1 to 65535'],
+    ['services: {files: {port: 80}}', 'services.files.directory: the key directory is missing'],
+    ['services: {files: {directory: www, symlinks: some}}', 'services.files.symlinks'],
+    ['services: {echo: {tcp: 70000}}', 'services.echo'],
+  ])('%s is refused', (text, problem) => {
+    expect(problemsOf(`${HEAD}${text}\n`).join('\n')).toContain(problem)
+  })
+
+  it('the same port on UDP and TCP is no contradiction', () => {
+    expect(problemsOf(`${HEAD}services: {echo: {udp: 80}, files: {directory: www}}\n`)).toEqual([])
   })
 
   it('takes a minimal configuration, from a program too', () => {

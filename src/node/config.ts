@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { StackError } from '../base/errors.ts'
 import { type NodeConfig, nodeSchema } from './config-schema.ts'
+import { servicePlaces } from './config-services.ts'
 import { ConfigError, ConfigFile, type ConfigPath } from './yaml-reader.ts'
 
 export type {
@@ -119,14 +120,14 @@ function contradictions(config: NodeConfig): Contradiction[] {
 }
 
 function servicePorts({ services }: NodeConfig): Contradiction[] {
-  const ports = new Map<number, string>()
+  const taken = new Map<string, string>()
   const found: Contradiction[] = []
-  for (const [name, port] of Object.entries(services)) {
-    if (port === null) continue
-    const other = ports.get(port)
-    if (other !== undefined)
-      found.push({ path: ['services', name], message: `port ${port} is ${other}'s already` })
-    ports.set(port, name)
+  for (const { service, protocol, port } of servicePlaces(services)) {
+    const place = `${protocol} ${port}`
+    const other = taken.get(place)
+    if (other !== undefined && !found.some(({ path }) => path[1] === service))
+      found.push({ path: ['services', service], message: `port ${port} is ${other}'s already` })
+    taken.set(place, service)
   }
   return found
 }

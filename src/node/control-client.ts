@@ -1,11 +1,22 @@
 /** Talks to the control port of a node. */
-import { type IncomingMessage, request } from 'node:http'
+import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { ERROR_CODES, type ErrorCode, StackError } from '../base/errors.ts'
 import type { CaptureTotals } from '../driver/capture-recording.ts'
-import type { CaptureRequest, PingOptions, PlumbingRequest } from './control-requests.ts'
+import { BridgedStream, STREAM_PROTOCOL } from './bridged-stream.ts'
+import type {
+  CaptureRequest,
+  IperfOptions,
+  PingOptions,
+  PlumbingRequest,
+  ServeOptions,
+  TcpListenOptions,
+} from './control-requests.ts'
+import type { ServeLine } from './control-serve.ts'
+import type { ListenLine } from './control-tcp.ts'
 import { DATAGRAMS_PROTOCOL } from './datagram-frames.ts'
 import type { NodeEvent } from './event-log.ts'
+import type { IperfLine } from './iperf/lines.ts'
 import type { EchoResult } from './network.ts'
 import type { NodeStatus } from './node.ts'
 import type { PartCounters } from './node-metrics.ts'
@@ -19,6 +30,12 @@ export interface PlumbingView {
   readonly streams: readonly StreamView[]
   /** Names of what can be pushed. */
   readonly modules: readonly string[]
+}
+
+/** One end of a connection. */
+export interface PeerName {
+  readonly address: string
+  readonly port: number
 }
 
 export class ControlClient {
@@ -97,17 +114,59 @@ export class ControlClient {
     query: Readonly<Record<string, string | number>>,
   ): Promise<{ socket: Duplex; port: number }> {
     await this.status()
+    const { socket, headers } = await this.upgrade('/udp', query, DATAGRAMS_PROTOCOL)
+    return { socket, port: Number(headers['putnext-port'] ?? 0) }
+  }
+
+  /**
+   * A TCP connection of the node's stack: `{to, toPort}` connects, `{accept}` takes one that {@link listenStreams} told of.
+   * @throws StackError `ERR_CONN_REFUSED`, `ERR_TIMED_OUT`, … as the node found it
+   */
+  async openStream(
+    query: Readonly<Record<string, string | number>>,
+    signal?: AbortSignal,
+  ): Promise<{ socket: BridgedStream; local: PeerName; remote: PeerName }> {
+    await this.status()
+    const { socket, headers } = await this.upgrade('/tcp', query, STREAM_PROTOCOL, signal)
+    const [local, remote] = ['putnext-local', 'putnext-remote'].map(name => peerName(headers[name]))
+    return { socket: new BridgedStream(socket), local: local!, remote: remote! }
+  }
+
+  async *listenStreams(options: TcpListenOptions, signal?: AbortSignal): AsyncGenerator<ListenLine> {
+    await this.status()
+    yield* lines<ListenLine>(await this.send('POST', '/tcp/listen', options, signal))
+  }
+
+  /** Serves a directory over HTTP until `signal` is aborted; tells where, then each request. */
+  async *serve(options: ServeOptions, signal?: AbortSignal): AsyncGenerator<ServeLine> {
+    await this.status()
+    yield* lines<ServeLine>(await this.send('POST', '/serve', options, signal))
+  }
+
+  /** A throughput test, or a server for them until `signal` is aborted. */
+  async *iperf(options: IperfOptions, signal?: AbortSignal): AsyncGenerator<IperfLine> {
+    await this.status()
+    yield* lines<IperfLine>(await this.send('POST', '/iperf', options, signal))
+  }
+
+  private upgrade(
+    path: string,
+    query: Readonly<Record<string, string | number>>,
+    protocol: string,
+    signal?: AbortSignal,
+  ): Promise<{ socket: Duplex; headers: IncomingHttpHeaders }> {
     const search = new URLSearchParams()
     for (const [key, value] of Object.entries(query)) search.set(key, String(value))
     return new Promise((resolve, reject) => {
       const asked = request({
         socketPath: this.path,
-        path: `/udp?${search}`,
-        headers: { connection: 'upgrade', upgrade: DATAGRAMS_PROTOCOL },
+        path: `${path}?${search}`,
+        headers: { connection: 'upgrade', upgrade: protocol },
+        ...(signal === undefined ? {} : { signal }),
       })
       asked.on('upgrade', (response, socket, head) => {
         if (head.length > 0) socket.unshift(head)
-        resolve({ socket, port: Number(response.headers['putnext-port'] ?? 0) })
+        resolve({ socket, headers: response.headers })
       })
       asked.on('response', response => {
         textOf(response).then(text => reject(remoteError(response.statusCode ?? 500, text)), reject)
@@ -147,6 +206,11 @@ export class ControlClient {
       asked.end(text)
     })
   }
+}
+
+function peerName(header: string | string[] | undefined): PeerName {
+  const [address = '', port = '0'] = String(header ?? '').split(' ')
+  return { address, port: Number(port) }
 }
 
 function connectError(path: string, error: NodeJS.ErrnoException): Error {

@@ -1,6 +1,14 @@
 /** What may be asked of a control port: the bodies of its requests, checked before anything is done. */
 import * as v from 'valibot'
 import { StackError } from '../base/errors.ts'
+import { IPERF_PORT } from './config-services.ts'
+import {
+  BLOCK_BYTES_MAX,
+  OMIT_SECONDS_MAX,
+  SECONDS_MAX,
+  STREAMS_MAX,
+  TCP_BLOCK_BYTES,
+} from './iperf/parameters.ts'
 
 const NAME_MAX = 200
 
@@ -70,12 +78,89 @@ export const udpRequest = v.strictObject({
   address: v.optional(text),
 })
 
+const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))
+const anyPort = v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)), 0)
+
+/** The head of an upgrade to a byte stream, from the query of GET /tcp: connects, or takes what a listener announced. */
+export const tcpRequest = v.union(
+  [
+    v.strictObject({ accept: v.pipe(v.number(), v.integer(), v.minValue(1)) }),
+    v.strictObject({
+      to: text,
+      toPort: port,
+      port: anyPort,
+      address: v.optional(text),
+      timeoutMs: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(3_600_000))),
+    }),
+  ],
+  'must be {to, toPort, port, address, timeoutMs} or {accept}',
+)
+
+/** POST /tcp/listen */
+export const tcpListenRequest = v.strictObject({
+  port: anyPort,
+  address: v.optional(text),
+  /** Connections to take; then it stops listening. */
+  count: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+})
+
+/** POST /serve: an HTTP server for a directory. */
+export const serveRequest = v.strictObject({
+  directory: v.pipe(v.string(), v.nonEmpty(), v.maxLength(4_096)),
+  port: v.optional(port, 80),
+  address: v.optional(text),
+  listings: v.optional(v.boolean(), true),
+  hidden: v.optional(v.boolean(), false),
+  symlinks: v.optional(v.picklist(['none', 'inside', 'all']), 'inside'),
+})
+
+const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max))
+const intervalSeconds = v.optional(v.pipe(v.number(), v.minValue(0.1), v.maxValue(60)), 1)
+
+/** POST /iperf */
+export const iperfRequest = v.variant('role', [
+  v.strictObject({
+    role: v.literal('server'),
+    port: v.optional(port, IPERF_PORT),
+    address: v.optional(text),
+    intervalSeconds,
+    /** One test, and it ends. */
+    once: v.optional(v.boolean(), false),
+  }),
+  v.strictObject({
+    role: v.literal('client'),
+    address: text,
+    port: v.optional(port, IPERF_PORT),
+    direction: v.optional(v.picklist(['forward', 'reverse', 'both']), 'forward'),
+    parallel: v.optional(whole(1, STREAMS_MAX), 1),
+    seconds: v.optional(whole(1, SECONDS_MAX)),
+    bytes: v.optional(whole(1, Number.MAX_SAFE_INTEGER)),
+    blocks: v.optional(whole(1, Number.MAX_SAFE_INTEGER)),
+    omitSeconds: v.optional(whole(0, OMIT_SECONDS_MAX), 0),
+    blockBytes: v.optional(whole(1, BLOCK_BYTES_MAX), TCP_BLOCK_BYTES),
+    bitsPerSecond: v.optional(whole(0, Number.MAX_SAFE_INTEGER), 0),
+    noDelay: v.optional(v.boolean(), false),
+    maxSegment: v.optional(whole(0, 65_535), 0),
+    windowBytes: v.optional(whole(0, 512 * 1024 * 1024), 0),
+    intervalSeconds,
+    /** For the server to answer in each step. */
+    timeoutMs: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(3_600_000)), 10_000),
+  }),
+])
+
 export type PlumbingRequest = v.InferOutput<typeof plumbingRequest>
 export type PingRequest = v.InferOutput<typeof pingRequest>
 export type PingOptions = v.InferInput<typeof pingRequest>
 export type CaptureRequest = v.InferOutput<typeof captureRequest>
 export type FaultRequest = v.InferOutput<typeof faultRequest>
 export type UdpRequest = v.InferOutput<typeof udpRequest>
+export type TcpRequest = v.InferOutput<typeof tcpRequest>
+export type TcpListenRequest = v.InferOutput<typeof tcpListenRequest>
+export type TcpListenOptions = v.InferInput<typeof tcpListenRequest>
+export type ServeRequest = v.InferOutput<typeof serveRequest>
+export type IperfRequest = v.InferOutput<typeof iperfRequest>
+export type IperfOptions = v.InferInput<typeof iperfRequest>
+export type ServeOptions = v.InferInput<typeof serveRequest>
 
 /** @throws StackError `ERR_BAD_ARGUMENT`, naming every field that is wrong */
 export function checkRequest(schema: v.GenericSchema, value: unknown): unknown {

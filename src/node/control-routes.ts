@@ -3,16 +3,22 @@ import type { Duplex } from 'node:stream'
 import type { GenericSchema } from 'valibot'
 import type { ControlContext } from './control.ts'
 import { postCapture, startCapture, stopCapture } from './control-capture.ts'
+import { postIperf } from './control-iperf.ts'
 import { postPing } from './control-ping.ts'
 import {
   captureRequest,
   captureStopRequest,
   type FaultRequest,
   faultRequest,
+  iperfRequest,
   type PlumbingRequest,
   pingRequest,
   plumbingRequest,
+  serveRequest,
+  tcpListenRequest,
 } from './control-requests.ts'
+import { postServe } from './control-serve.ts'
+import { postListen, upgradeToStream } from './control-tcp.ts'
 import { upgradeToDatagrams } from './control-udp.ts'
 import { METRICS_CONTENT_TYPE } from './metrics.ts'
 import type { Node } from './node.ts'
@@ -61,7 +67,7 @@ export const ROUTES: readonly ControlRoute[] = [
   {
     method: 'GET',
     path: '/counters',
-    summary: 'counters of IP, ICMP and UDP, by part',
+    summary: 'counters of IP, ICMP, UDP and TCP, by part',
     run: ({ node }) => node.counters(),
   },
   { method: 'GET', path: '/metrics', summary: 'everything counted, as Prometheus text', run: getMetrics },
@@ -96,6 +102,27 @@ export const ROUTES: readonly ControlRoute[] = [
   },
   {
     method: 'POST',
+    path: '/tcp/listen',
+    summary: 'connections as they come, a line of JSON each; to be taken by GET /tcp?accept=ID',
+    schema: tcpListenRequest,
+    run: postListen,
+  },
+  {
+    method: 'POST',
+    path: '/serve',
+    summary: 'an HTTP server for the files of a directory, as long as the asker listens',
+    schema: serveRequest,
+    run: postServe,
+  },
+  {
+    method: 'POST',
+    path: '/iperf',
+    summary: 'a throughput test, or a server for them; progress as lines of JSON',
+    schema: iperfRequest,
+    run: postIperf,
+  },
+  {
+    method: 'POST',
     path: '/faults',
     summary: 'impair a link, or mend it',
     schema: faultRequest,
@@ -112,9 +139,12 @@ export const ROUTES: readonly ControlRoute[] = [
   },
 ]
 
-/** What `GET` with `Upgrade: putnext-datagrams` leads to. */
+/** What `GET` with an `Upgrade` leads to. */
 export const UPGRADES: ReadonlyMap<string, (node: Node, url: URL, socket: Duplex) => Promise<void>> = new Map(
-  [['/udp', upgradeToDatagrams]],
+  [
+    ['/udp', upgradeToDatagrams],
+    ['/tcp', upgradeToStream],
+  ],
 )
 
 function listRoutes(): { method: string; path: string; summary: string }[] {

@@ -89,7 +89,11 @@ function raw(
 describe('node/control', () => {
   it('tells the status of the node, its links and what can be pushed', async () => {
     const status = await client.status()
-    expect(status).toMatchObject({ name: 'n1', pid: process.pid, services: { echo: null } })
+    expect(status).toMatchObject({
+      name: 'n1',
+      pid: process.pid,
+      services: { echo: { udp: null, tcp: null }, files: null },
+    })
     expect(status.links).toEqual([
       { name: 'w0', driver: 'wire', addresses: ['10.0.0.1/24'], modules: [], state: 'up' },
     ])

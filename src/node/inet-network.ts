@@ -4,6 +4,7 @@ import type { IpOptions } from '../inet/ip/ip.ts'
 import { InetStack } from '../inet/stack.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { Stream } from '../streams/stream.ts'
+import type { StreamSocket } from './bridged-stream.ts'
 import type { NodeConfig, RouteConfig } from './config.ts'
 import { openDatagramEndpoint } from './datagram-endpoint.ts'
 import { EchoClient } from './echo-client.ts'
@@ -14,11 +15,15 @@ import type {
   DatagramOptions,
   EchoRequest,
   EchoResult,
+  ListenOptions,
   Network,
   NetworkFactory,
+  StreamListener,
+  StreamOptions,
 } from './network.ts'
 import type { PartCounters } from './node-metrics.ts'
-import { SmallServices } from './small-services.ts'
+import { Services } from './services.ts'
+import { listenForStreams, openStreamSocket } from './stream-sockets.ts'
 
 /** Share of the memory for fragments that is left when the oldest datagrams had to go, and that one sender may have. */
 const REASSEMBLY_SHARE = 0.75
@@ -29,12 +34,13 @@ class InetNetwork implements Network {
   readonly stack: InetStack
   private readonly runtime: Runtime
   private echo: EchoClient | null = null
-  private services: SmallServices | null = null
+  private services: Services | null = null
   private readonly endpoints = new Set<DatagramEndpoint>()
+  private readonly listeners = new Set<StreamListener>()
 
   constructor(runtime: Runtime, config: NodeConfig) {
     this.runtime = runtime
-    this.stack = new InetStack(runtime, { ip: ipOptions(config.limits) })
+    this.stack = new InetStack(runtime, { ip: ipOptions(config.limits), tcp: config.tcp })
     this.stack.setForwarding(config.forwarding)
     const { ttl, icmpErrorsPerSecond: perSecond } = config.limits
     if (ttl !== undefined) this.stack.setHopLimit(ttl)
@@ -78,14 +84,25 @@ class InetNetwork implements Network {
     return endpoint
   }
 
-  startServices(services: NodeConfig['services']): void {
-    this.services = new SmallServices(this.runtime, services)
+  openStream(options: StreamOptions, signal?: AbortSignal): Promise<StreamSocket> {
+    return openStreamSocket(this.runtime, options, signal)
+  }
+
+  async listenStreams(options: ListenOptions): Promise<StreamListener> {
+    const listener = await listenForStreams(this.runtime, options, () => this.listeners.delete(listener))
+    this.listeners.add(listener)
+    return listener
+  }
+
+  async startServices(services: NodeConfig['services'], directory: string): Promise<void> {
+    this.services = await Services.start(this.runtime, this, services, directory)
   }
 
   close(): void {
     this.echo?.close()
     this.services?.close()
     for (const endpoint of this.endpoints) endpoint.close()
+    for (const listener of this.listeners) listener.close()
     this.stack.close()
   }
 }

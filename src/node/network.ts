@@ -1,6 +1,7 @@
 /** What a node asks of the network above its links; `inet-network.ts` puts the Internet protocols behind it. */
 import type { Runtime } from '../streams/runtime.ts'
 import type { Stream } from '../streams/stream.ts'
+import type { StreamSocket } from './bridged-stream.ts'
 import type { NodeConfig, RouteConfig } from './config.ts'
 import type { PartCounters } from './node-metrics.ts'
 
@@ -60,6 +61,31 @@ export interface DatagramEndpoint {
   close(): void
 }
 
+export interface StreamOptions {
+  /** An IP address. */
+  readonly address: string
+  readonly port: number
+  /** One of the node's addresses; chosen by default. */
+  readonly localAddress?: string
+  /** 0 or nothing for any. */
+  readonly localPort?: number
+}
+
+export interface ListenOptions {
+  readonly port: number
+  /** One of the node's addresses; all of both families by default. */
+  readonly address?: string
+}
+
+/** Where a node listens for connections; each is a socket as `node:net` has them, half-open after the peer's end. */
+export interface StreamListener {
+  readonly address: string
+  readonly port: number
+  onConnection: ((socket: StreamSocket) => void) | null
+  /** Stops listening; connections that were handed over go on. */
+  close(): void
+}
+
 export interface Network {
   /** Puts a link below IP. @throws StackError */
   attach(stream: Stream, options: AttachOptions): void
@@ -72,8 +98,19 @@ export interface Network {
   ping(request: EchoRequest): Promise<EchoResult>
   /** @throws StackError `ERR_ADDR_IN_USE`, `ERR_ADDR_NOT_AVAILABLE`, `ERR_BAD_ADDRESS` */
   openDatagrams(options: DatagramOptions): DatagramEndpoint
-  /** Starts the small services of the configuration. */
-  startServices(services: NodeConfig['services']): Promise<void> | void
+  /**
+   * Connects.
+   * @param signal - gives up
+   * @throws StackError `ERR_CONN_REFUSED`, `ERR_TIMED_OUT`, `ERR_HOST_UNREACHABLE`, … and what is wrong with the options
+   */
+  openStream(options: StreamOptions, signal?: AbortSignal): Promise<StreamSocket>
+  /** @throws StackError `ERR_ADDR_IN_USE`, `ERR_ADDR_NOT_AVAILABLE`, `ERR_BAD_ADDRESS` */
+  listenStreams(options: ListenOptions): Promise<StreamListener>
+  /**
+   * Starts the services of the configuration.
+   * @param directory - what paths in it are relative to
+   */
+  startServices(services: NodeConfig['services'], directory: string): Promise<void> | void
   /** Ends services and endpoints and takes the links from below IP; the links' streams stay open. */
   close(): void
 }

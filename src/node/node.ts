@@ -3,6 +3,7 @@
  * several; `putnext node run` is one with a control port around it.
  */
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { StackError } from '../base/errors.ts'
 import { Prng } from '../base/prng.ts'
 import type { Shim } from '../host/shim.ts'
@@ -115,7 +116,7 @@ export class Node {
     for (const link of config.links) this.addLink(link)
     for (const route of config.routes) this.addRoute(route)
     this.loop.hold()
-    await this.network.startServices(config.services)
+    await this.network.startServices(config.services, resolve(directory ?? '.'))
     this.started = true
     this.events.add('info', 'node.started', `${config.name}: ${this.open.size} links`)
   }

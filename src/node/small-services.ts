@@ -11,17 +11,15 @@ import { FLAGS, REMOTE_PORT, SEGMENT_BYTES, UD_NOT_UNICAST } from '../inet/unitd
 import { UdpEndpoint } from '../socket/endpoint.ts'
 import { allocb, freemsg } from '../streams/mblk/alloc.ts'
 import { HEADROOM_BYTES } from '../streams/mblk/arena.ts'
-import type { Mblk, UniqueMblk } from '../streams/mblk/mblk.ts'
+import type { Mblk } from '../streams/mblk/mblk.ts'
 import { messageBytes } from '../streams/mblk/message.ts'
 import type { Runtime } from '../streams/runtime.ts'
+import { writePattern } from './chargen-pattern.ts'
 
 /** Where services listen that answer whatever comes: echo, discard, daytime, qotd, chargen, time. And 0 is nobody's. */
 const ANSWERING_PORTS = [0, 7, 9, 13, 17, 19, 37]
 /** RFC 864: an answer of the character generator has 0 to 512 characters. */
 export const CHARGEN_BYTES_MAX = 512
-const LINE_CHARACTERS = 72
-const FIRST_CHARACTER = 0x20
-const CHARACTERS = 95
 
 /** The port of each service, null for none. */
 export interface SmallServicePorts {
@@ -57,7 +55,7 @@ export class SmallServices {
   private readonly refused = new Uint8Array(65_536)
   private readonly chargenBytes: number
   /** Where the next line of the character generator begins. */
-  private firstCharacter = 0
+  private firstLine = 0
 
   /**
    * Starts the services that have a port, on all addresses of both families.
@@ -107,28 +105,14 @@ export class SmallServices {
     const size = this.runtime.random.below(limit + 1)
     const block = allocb(this.runtime.arena, size, HEADROOM_BYTES)
     if (block === null) return this.refuse(mp, 'no-buffers')
-    this.generate(block, size)
+    this.firstLine = writePattern(block.dblk.bytes, block.wptr, size, this.firstLine)
+    block.wptr += size
     if (mp.cont !== null) freemsg(mp.cont)
     mp.cont = block
     // A super-datagram is one question.
     mp.dblk.arena.words[(mp.rptr >> 2) + SEGMENT_BYTES] = 0
     if (this.chargenEndpoint!.reply(mp)) this.counters['chargen-answered']++
     else this.refuse(mp, 'refused-full')
-  }
-
-  /** Lines of 72 characters, each beginning one character further on, as RFC 864 shows them. */
-  private generate(block: UniqueMblk, size: number): void {
-    const { bytes } = block.dblk
-    let line = this.firstCharacter
-    let column = 0
-    for (let i = 0; i < size; i++) {
-      if (column < LINE_CHARACTERS) bytes[block.wptr++] = FIRST_CHARACTER + ((line + column) % CHARACTERS)
-      else bytes[block.wptr++] = column === LINE_CHARACTERS ? 0x0d : 0x0a
-      if (++column < LINE_CHARACTERS + 2) continue
-      column = 0
-      line = (line + 1) % CHARACTERS
-    }
-    this.firstCharacter = (line + 1) % CHARACTERS
   }
 
   private mayAnswer(mp: Mblk): boolean {

@@ -72,7 +72,8 @@ export class ServedDirectory {
   }
 }
 
-function realDirectory(directory: string): string {
+/** Where a directory really is. @throws StackError `ERR_NOT_FOUND`, `ERR_ACCESS` */
+export function realDirectory(directory: string): string {
   try {
     const real = realpathSync(directory)
     if (statSync(real).isDirectory()) return real
