@@ -1,0 +1,156 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { HEAD_BYTES } from '../inet/tcp/connection.ts'
+import { freemsg } from '../streams/mblk/alloc.ts'
+import type { TcpConnection } from './tcp-endpoint.ts'
+import { blockAt, bytesAt, checkMessage } from './testing/tcp-bytes.ts'
+import { TcpStacks } from './testing/tcp-stacks.ts'
+
+let t: TcpStacks
+afterEach(() => t.finish())
+
+const MIB = 1024 * 1024
+const CHUNK = 64 * 1024
+
+/** Writes the bytes of a stream as fast as they are taken, then shuts down. */
+class Sender {
+  sent = 0
+  refusals = 0
+  readonly total: number
+  private readonly c: TcpConnection
+  private readonly how: 'write' | 'putmsg' | 'sendOwned'
+
+  constructor(c: TcpConnection, total: number, how: 'write' | 'putmsg' | 'sendOwned' = 'write') {
+    this.c = c
+    this.total = total
+    this.how = how
+    c.onWritable = () => this.go()
+  }
+
+  go(): void {
+    while (this.sent < this.total) {
+      const size = Math.min(CHUNK, this.total - this.sent)
+      const taken = this.send(size)
+      this.sent += taken
+      if (taken < size) {
+        this.refusals++
+        return
+      }
+    }
+    this.c.shutdown()
+  }
+
+  private send(size: number): number {
+    if (this.how === 'write') return this.c.write(bytesAt(this.sent, size))
+    if (this.how === 'sendOwned') return this.c.sendOwned(bytesAt(this.sent, size), () => {}) ? size : 0
+    const mp = blockAt(t.arena, this.sent, size)
+    if (mp === null) throw new Error('the test ran out of blocks')
+    if (this.c.putmsg(mp)) return size
+    freemsg(mp)
+    return 0
+  }
+}
+
+/** Reads and checks what the other side's {@link Sender} sends. */
+class Receiver {
+  received = 0
+  ended = false
+  constructor(c: TcpConnection) {
+    c.onReadable = () => {
+      for (let mp = c.getmsg(); mp !== null; mp = c.getmsg()) {
+        this.received += checkMessage(mp, this.received)
+        freemsg(mp)
+      }
+    }
+    c.onEnd = () => {
+      this.ended = true
+    }
+  }
+}
+
+describe.each(['loopback', 'wire'] as const)('socket/tcp-endpoint: data over %s', how => {
+  it('100 MB each way at once, every byte where it belongs', { timeout: 120_000 }, () => {
+    t = new TcpStacks(how, { arena: { poison: false } })
+    const { client, server } = t.pair()
+    const total = 100 * MIB
+    const senders = [new Sender(client, total), new Sender(server, total)]
+    const receivers = [new Receiver(server), new Receiver(client)]
+    for (const sender of senders) sender.go()
+    t.until(() => receivers.every(receiver => receiver.ended))
+    expect(receivers.map(({ received }) => received)).toEqual([total, total])
+    expect(senders.every(({ refusals }) => refusals > 0)).toBe(true)
+    expect(client.bytesWritten).toBe(total)
+    expect([client.closeReason, server.closeReason]).toEqual(['done', 'done'])
+  })
+
+  it('putmsg to getmsg copies nothing, and neither does sendOwned', () => {
+    t = new TcpStacks(how, { arena: { poison: false } })
+    const { client, server } = t.pair()
+    const total = 8 * MIB
+    const before = JSON.stringify(t.arena.copies)
+    const senders = [new Sender(client, total, 'putmsg'), new Sender(server, total, 'sendOwned')]
+    const receivers = [new Receiver(server), new Receiver(client)]
+    for (const sender of senders) sender.go()
+    t.until(() => receivers.every(receiver => receiver.ended))
+    expect(receivers.map(({ received }) => received)).toEqual([total, total])
+    expect(JSON.stringify(t.arena.copies)).toBe(before)
+  })
+
+  it('a program that does not read stops the one that writes, and nothing is lost; no queue is above its mark', () => {
+    t = new TcpStacks(how, { arena: { poison: false }, tcp: { sendBytesMax: MIB, receiveBytesMax: MIB } })
+    const { client, server } = t.pair()
+    const total = 20 * MIB
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      const sender = new Sender(from, total)
+      const step = (): void => {
+        sender.go()
+        t.advance(500)
+      }
+      while (sender.refusals === 0) step()
+      for (let i = 0, before = -1; i < 10 && before !== sender.sent; i++) {
+        before = sender.sent
+        t.advance(1_000)
+      }
+      expect(sender.sent).toBeLessThanOrEqual(2 * MIB + 2 * HEAD_BYTES)
+      const { top } = to.stream
+      expect(top.count).toBeGreaterThan(0)
+      expect(top.count).toBeLessThan(HEAD_BYTES + CHUNK + 1)
+      // What the core has no room for is one message.
+      expect(from.stream.bottom.other.messages).toBeLessThanOrEqual(1)
+      const receiver = new Receiver(to)
+      t.until(() => receiver.ended)
+      expect(receiver.received).toBe(total)
+    }
+  })
+
+  it('many small writes are one stream', () => {
+    t = new TcpStacks(how)
+    const { client, server } = t.pair()
+    const receiver = new Receiver(server)
+    let sent = 0
+    for (let i = 0; i < 3_000; i++) {
+      sent += client.write(bytesAt(sent, 1 + (i % 7)))
+      if (i % 100 === 0) t.settle()
+    }
+    t.advance(1_000)
+    expect(receiver.received).toBe(sent)
+    expect(sent).toBe(client.bytesWritten)
+  })
+})
+
+describe('socket/tcp-endpoint: links without offload', () => {
+  it('the same bytes in packets of 1,500, summed here', () => {
+    t = new TcpStacks('wire', { arena: { poison: false }, wire: { capabilities: 0 } })
+    const { client, server } = t.pair()
+    const total = 4 * MIB
+    const sender = new Sender(client, total)
+    const receiver = new Receiver(server)
+    sender.go()
+    t.until(() => receiver.ended)
+    expect(receiver.received).toBe(total)
+    const { ip } = t.client.stack.counters()
+    expect(ip!['checksums-in-software']).toBeGreaterThan(total / 1_460)
+  })
+})
