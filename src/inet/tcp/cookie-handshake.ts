@@ -44,7 +44,7 @@ export function sendCookie(tcp: Tcp, listener: Listener, seg: Segment): void {
     iss,
     Math.min(firstReceiveBytes(tcp, listener.settings), WINDOW_FIELD_MAX),
     mssToAnnounce(tcp, seg.family, pathMtu, listener.settings.maxSegment),
-    scale < 0 ? -1 : scaleToOffer(tcp, listener.settings),
+    scale < 0 ? -1 : scaleToOffer(tcp.settings, listener.settings),
     sack,
     timestamps,
     timestamps ? cookieTimestamp(clock, scale, sack, ecn) : 0,
@@ -105,7 +105,7 @@ export function cookieAckIn(tcp: Tcp, listener: Listener, seg: Segment): boolean
     const scale = cookieScale(seg.tsEcho)
     if (scale >= 0) {
       tcb.flags |= F_WINDOW_SCALE
-      tcb.scales = (scaleToOffer(tcp, listener.settings) << 8) | scale
+      tcb.scales = (scaleToOffer(tcp.settings, listener.settings) << 8) | scale
     }
     if (cookieSack(seg.tsEcho)) tcb.flags |= F_SACK
     if (cookieEcn(seg.tsEcho)) tcb.flags |= F_ECN

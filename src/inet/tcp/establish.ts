@@ -2,7 +2,7 @@
 import { LOCAL, REMOTE } from '../unitdata.ts'
 import { windowScaleFor } from './receive.ts'
 import type { Segment } from './segment.ts'
-import type { ConnectionSettings } from './settings.ts'
+import type { ConnectionSettings, TcpSettings } from './settings.ts'
 import { beginSending } from './start.ts'
 import { ESTABLISHED, FIN_WAIT_1 } from './states.ts'
 import { F_FIN_QUEUED, F_SYN_RETRANSMITTED, F_WINDOW_SCALE, Tcb } from './tcb.ts'
@@ -15,8 +15,8 @@ export const MSS_DEFAULT_V6 = 1_220
 export const defaultMss = (family: number): number => (family === 4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6)
 
 /** The shift that we offer: enough for the window that auto-tuning may reach. */
-export function scaleToOffer(tcp: Tcp, settings: ConnectionSettings): number {
-  const { autoTuning, receiveBytes, receiveBytesMax } = tcp.settings
+export function scaleToOffer(stack: TcpSettings, settings: ConnectionSettings): number {
+  const { autoTuning, receiveBytes, receiveBytesMax } = stack
   if (settings.receiveBytes !== 0) return windowScaleFor(settings.receiveBytes)
   return windowScaleFor(autoTuning === 0 ? receiveBytes : Math.max(receiveBytes, receiveBytesMax))
 }

@@ -139,7 +139,7 @@ function fillRecord(tcp: Tcp, index: number, listener: Listener, seg: Segment): 
   }
   if (settings.windowScaling !== 0 && seg.windowScale >= 0) {
     flags |= F_WINDOW_SCALE
-    own[index + HO_SCALES] = (scaleToOffer(tcp, listener.settings) << 8) | seg.windowScale
+    own[index + HO_SCALES] = (scaleToOffer(tcp.settings, listener.settings) << 8) | seg.windowScale
   }
   // RFC 3168 §6.1.1: an ECN-setup SYN has both bits.
   if (settings.ecn !== 0 && (seg.control & (ECE | CWR)) === (ECE | CWR)) flags |= F_ECN

@@ -44,7 +44,6 @@ export function synSentIn(tcp: Tcp, tcb: Tcb, seg: Segment): void {
   tcb.lastAckSent = tcb.rcvNxt
   tcb.rcvAdv = (tcb.rcvNxt + Math.min(tcb.rcvBuf, WINDOW_FIELD_MAX)) | 0
   if (!acks) return simultaneousOpen(tcp, tcb, seg)
-  if (tcp.settings.ecn === 2 && (control & (ECE | CWR)) === ECE) tcb.flags |= F_ECN
   establish(tcp, tcb, seg, false, Math.max(1, (tcp.nowUs - sentAtUs) | 0))
   ackNow(tcp, tcb)
   if ((tcb.flags & F_ORPHAN) === 0) tcp.host.connected(tcb)
@@ -60,22 +59,25 @@ function simultaneousOpen(tcp: Tcp, tcb: Tcb, seg: Segment): void {
   tcb.sndWnd = seg.window
   tcb.sndWndMax = seg.window
   tcb.sndWl1 = seg.seq
-  if (tcp.settings.ecn === 2 && (seg.control & (ECE | CWR)) === (ECE | CWR)) tcb.flags |= F_ECN
   emitSyn(tcp, tcb)
 }
 
-/** What both SYNs say holds (RFC 7323 §2.2, §3.2; RFC 2018 §2). */
+/** What both SYNs say holds (RFC 7323 §2.2, §3.2; RFC 2018 §2); what ours offered is in the flags until now. */
 function agreeOnOptions(tcp: Tcp, tcb: Tcb, seg: Segment): void {
-  const { settings } = tcp
   if (seg.mss !== 0) tcb.peerMss = seg.mss
-  if (settings.sack !== 0 && seg.sackPermitted) tcb.flags |= F_SACK
-  if (settings.timestamps !== 0 && seg.hasTimestamps) {
-    tcb.flags |= F_TIMESTAMPS
+  if (!seg.sackPermitted) tcb.flags &= ~F_SACK
+  if (!seg.hasTimestamps) tcb.flags &= ~F_TIMESTAMPS
+  else if ((tcb.flags & F_TIMESTAMPS) !== 0) {
     tcb.tsRecent = seg.tsValue
     tcb.tsRecentAt = tcp.nowMs
   }
-  if (settings.windowScaling !== 0 && seg.windowScale >= 0) {
-    tcb.flags |= F_WINDOW_SCALE
+  if ((tcb.flags & F_WINDOW_SCALE) !== 0 && seg.windowScale >= 0)
     tcb.scales = (tcb.scales & 0xff00) | seg.windowScale
-  } else tcb.scales = 0
+  else {
+    tcb.flags &= ~F_WINDOW_SCALE
+    tcb.scales = 0
+  }
+  // RFC 3168 §6.1.1: ECE and CWR on a SYN ask for it, ECE alone on the answer agrees.
+  const agreed = (seg.control & ACK) !== 0 ? ECE : ECE | CWR
+  if ((seg.control & (ECE | CWR)) !== agreed) tcb.flags &= ~F_ECN
 }

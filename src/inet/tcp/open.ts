@@ -14,7 +14,7 @@ import type { ConnectionUser } from './host.ts'
 import { choosePort } from './ports.ts'
 import type { ConnectionSettings } from './settings.ts'
 import { SYN_SENT } from './states.ts'
-import { T_RETRANSMIT, type Tcb } from './tcb.ts'
+import { F_ECN, F_SACK, F_TIMESTAMPS, F_WINDOW_SCALE, T_RETRANSMIT, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { setTimer } from './timers.ts'
 
@@ -61,7 +61,7 @@ export function connect(tcp: Tcp, request: ConnectRequest): Tcb {
     ports,
   )
   tcb.sndNxt = (tcb.sndUna + 1) | 0
-  if (tcp.settings.windowScaling !== 0) tcb.scales = scaleToOffer(tcp, tcb.settings) << 8
+  offer(tcp, tcb)
   // Until the peer's window is known, the time at which the SYN left is kept here, for the first sample of the round trip.
   tcb.sndWl2 = tcp.nowUs
   if (!tcp.connections.add(tcb)) inUse(request, tcb.localPort)
@@ -71,6 +71,16 @@ export function connect(tcp: Tcp, request: ConnectRequest): Tcb {
   tcb.troubleAt = tcp.nowMs
   emitSyn(tcp, tcb)
   return tcb
+}
+
+/** Until the peer's SYN says what holds, the flags say what ours offers. */
+function offer({ settings }: Tcp, tcb: Tcb): void {
+  if (settings.timestamps !== 0) tcb.flags |= F_TIMESTAMPS
+  if (settings.sack !== 0) tcb.flags |= F_SACK
+  if (settings.ecn === 2) tcb.flags |= F_ECN
+  if (settings.windowScaling === 0) return
+  tcb.flags |= F_WINDOW_SCALE
+  tcb.scales = scaleToOffer(settings, tcb.settings) << 8
 }
 
 /** MUST-46: no opening to what is no address of one host. */
