@@ -216,7 +216,8 @@ async function openEnd(options: TcpEndOptions): Promise<End> {
   }
   loop.hold()
   if (options.edge === 'messages') return new MessageEnd(runtime)
-  throw new Error('the Duplex edge is still to come')
+  const { netOn } = await import('../socket/net.ts')
+  return new DuplexEnd(netOn({ runtime }) as unknown as Net, runtime)
 }
 
 async function send(end: End, question: TcpEndQuestion & { ask: 'send' }): Promise<TcpEndSent> {
