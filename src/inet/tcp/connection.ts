@@ -80,6 +80,8 @@ export class Connection implements ConnectionUser {
     const { tcb, q, transport } = this
     if (tcb === null || this.silent) return
     const { tcp } = transport
+    // The program has all that went up before.
+    if (q.next!.forward.count === 0 && this.reason === null) windowOpened(tcp, tcb)
     while (this.hasRoom()) {
       const mp = takeData(tcp, tcb)
       if (mp === null) return this.tellEnd(tcb)
@@ -92,8 +94,8 @@ export class Connection implements ConnectionUser {
     const { tcb, transport } = this
     if (tcb === null || this.silent) return
     transport.touch()
-    this.pull()
     if (this.reason === null) windowOpened(transport.tcp, tcb)
+    this.pull()
   }
 
   private tellEnd(tcb: Tcb): void {

@@ -16,6 +16,7 @@ import { Connection } from './connection.ts'
 import type { CloseReason, TcpHost } from './host.ts'
 import type { Listener } from './listener.ts'
 import { Listening } from './listening.ts'
+import { PRESSURE_NONE, pressure } from './memory.ts'
 import { flush, resume } from './output.ts'
 import type { ConnectionSettings, TcpSettings } from './settings.ts'
 import type { Tcb } from './tcb.ts'
@@ -62,8 +63,7 @@ export class Transport implements TcpHost {
 
   /** Memory runs low: data waits with the core, which can condense and refuse it. */
   get isShort(): boolean {
-    const { memoryUsed, settings, arena } = this.tcp
-    return memoryUsed > settings.memoryBytes / 4 || arena.isLow
+    return pressure(this.tcp) !== PRESSURE_NONE
   }
 
   /** The core's time is now. Before every call of the core. */

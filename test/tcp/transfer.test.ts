@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { HEAD_BYTES } from '../inet/tcp/connection.ts'
-import { freemsg } from '../streams/mblk/alloc.ts'
-import type { TcpConnection } from './tcp-endpoint.ts'
-import { blockAt, bytesAt, checkMessage } from './testing/tcp-bytes.ts'
-import { TcpStacks } from './testing/tcp-stacks.ts'
+import { HEAD_BYTES } from '../../src/inet/tcp/connection.ts'
+import type { TcpConnection } from '../../src/socket/tcp-endpoint.ts'
+import { freemsg } from '../../src/streams/mblk/alloc.ts'
+import { blockAt, bytesAt, checkMessage } from './bytes.ts'
+import { TcpStacks } from './stacks.ts'
 
 let t: TcpStacks
 afterEach(() => t.finish())

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { freemsg } from '../streams/mblk/alloc.ts'
-import { flat } from '../streams/testing/messages.ts'
-import { TcpConnection, TcpListener } from './tcp-endpoint.ts'
-import { TcpStacks } from './testing/tcp-stacks.ts'
+import { TcpConnection, TcpListener } from '../../src/socket/tcp-endpoint.ts'
+import { freemsg } from '../../src/streams/mblk/alloc.ts'
+import { flat } from '../../src/streams/testing/messages.ts'
+import { TcpStacks } from './stacks.ts'
 
 let t: TcpStacks
 afterEach(() => t.finish())

@@ -1,13 +1,13 @@
 /** One stack with its loopback, or two joined by a wire, in time that the test moves: for tests of TCP from program to program. */
-import { Prng } from '../../base/prng.ts'
-import { type Duration, ManualClock } from '../../base/time.ts'
-import { makeWire, type WireOptions } from '../../driver/wire.ts'
-import { InetStack } from '../../inet/stack.ts'
-import type { TcpSettings } from '../../inet/tcp/settings.ts'
-import { Arena, type ArenaOptions } from '../../streams/mblk/arena.ts'
-import { Runtime, type StackEvent } from '../../streams/runtime.ts'
-import { Stream } from '../../streams/stream.ts'
-import { TcpConnection, TcpListener } from '../tcp-endpoint.ts'
+import { Prng } from '../../src/base/prng.ts'
+import { type Duration, ManualClock } from '../../src/base/time.ts'
+import { makeWire, type WireOptions } from '../../src/driver/wire.ts'
+import { InetStack } from '../../src/inet/stack.ts'
+import type { TcpSettings } from '../../src/inet/tcp/settings.ts'
+import { TcpConnection, TcpListener } from '../../src/socket/tcp-endpoint.ts'
+import { Arena, type ArenaOptions } from '../../src/streams/mblk/arena.ts'
+import { Runtime, type StackEvent } from '../../src/streams/runtime.ts'
+import { Stream } from '../../src/streams/stream.ts'
 
 export interface Side {
   readonly runtime: Runtime

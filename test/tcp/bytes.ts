@@ -1,7 +1,7 @@
 /** Bytes that tell where in a stream they belong, made and checked at the speed of memory. */
-import { allocb } from '../../streams/mblk/alloc.ts'
-import { type Arena, HEADROOM_BYTES } from '../../streams/mblk/arena.ts'
-import type { Mblk } from '../../streams/mblk/mblk.ts'
+import { allocb } from '../../src/streams/mblk/alloc.ts'
+import { type Arena, HEADROOM_BYTES } from '../../src/streams/mblk/arena.ts'
+import type { Mblk } from '../../src/streams/mblk/mblk.ts'
 
 /** A prime, so that no block size divides it. */
 const PERIOD = 65_521
