@@ -10,7 +10,7 @@ import { TUPLE_HASH_BITS, TupleHash } from './tuple-hash.ts'
 
 const BUCKETS_MIN = 64
 /** Nobody gets so long a chain by chance; another hash is taken then. */
-const CHAIN_MAX = 24
+const CHAIN_MAX = 12
 
 /** All connections that have a {@link Tcb}. */
 export class ConnectionTable {

@@ -50,7 +50,7 @@ describe('tcp/timer-wheel', () => {
       fc.property(START, fc.array(DO, { maxLength: 120 }), (start, actions) => {
         const wheel = new DeadlineWheel()
         const oracle = new Oracle()
-        let now = start
+        let now: number = start
         for (const action of actions) {
           if ('set' in action) {
             const at = (now + action.ahead) | 0
@@ -79,7 +79,7 @@ describe('tcp/timer-wheel', () => {
     for (const start of [0, 0x7fff0000, -70_000]) {
       const wheel = new DeadlineWheel()
       const oracle = new Oracle()
-      let now = start
+      let now: number = start
       let visits = 0
       for (let entry = 1; entry <= 1_000; entry++) {
         const at = (now + random.below(20_000_000)) | 0

@@ -15,7 +15,7 @@ export const REC_OWN = 9
 
 const RECORDS_MIN = 64
 /** Nobody gets so long a chain by chance; another hash is taken then. */
-const CHAIN_MAX = 24
+const CHAIN_MAX = 12
 
 /** Records are numbered from 0; number n begins at word `n * stride`. */
 export class TupleIndex {
