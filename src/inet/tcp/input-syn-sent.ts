@@ -1,5 +1,5 @@
 /** A segment for a connection in SYN-SENT (RFC 9293 §3.10.7.3). */
-import { ACK, CWR, ECE, RST, SYN } from '../wire/tcp.ts'
+import { ACK, CWR, ECE, FIN, RST, SYN } from '../wire/tcp.ts'
 import { ackNow } from './ack-policy.ts'
 import { finish } from './close.ts'
 import { emitSyn } from './emit.ts'
@@ -50,7 +50,7 @@ export function synSentIn(tcp: Tcp, tcb: Tcb, seg: Segment): void {
   // What came with the SYN stands one number further on.
   seg.seq = (seg.seq + 1) | 0
   urgentIn(tcp, tcb, seg)
-  textIn(tcp, tcb, seg)
+  if (seg.length > 0 || (control & FIN) !== 0) textIn(tcp, tcb, seg)
 }
 
 /** MUST-10: the SYNs crossed. Data on it is left for the peer to send again. */
