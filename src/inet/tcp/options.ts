@@ -55,7 +55,7 @@ export function readOptions(
   seg.sackCount = 0
   let at = start
   if (end - start >= TIMESTAMPS_ALIGNED_BYTES && i32(bytes, start) === TIMESTAMPS_WORD) {
-    readTimestamps(seg, bytes, start + 4)
+    readTimestamps(seg, bytes, start + 2)
     at += TIMESTAMPS_ALIGNED_BYTES
   }
   if (at < end) readOthers(counters, seg, bytes, at, end)
