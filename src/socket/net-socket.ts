@@ -4,6 +4,7 @@
  * `docs/divergence.md`. As a Duplex it copies data once at this edge, each way, because a program may keep what it is given;
  * {@link Socket.getmsg}, {@link Socket.putmsg} and {@link Socket.sendOwned} are the way without copies.
  */
+import type { EventEmitter } from 'node:events'
 import net from 'node:net'
 import type { StackError } from '../base/errors.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
@@ -348,7 +349,7 @@ export class Socket extends net.Socket implements HandleOwner {
     if (isMade) this.#state.timer.stop()
     if (!isMade || !this.#state.isOpen) {
       done(error)
-      process.nextTick(() => this.emit('close', undefined as never))
+      process.nextTick(() => (this as EventEmitter).emit('close'))
       return
     }
     const failed = error !== null

@@ -14,7 +14,7 @@ export type Server = net.Server
 
 /** What a program saw, by who saw it. */
 export class Log {
-  readonly seen: Record<string, unknown[]> = {}
+  readonly seen: Record<string, unknown[]> = Object.create(null)
   /** Where servers listen: it differs from run to run. */
   private readonly ports = new Set<number>()
 
@@ -163,10 +163,6 @@ async function run(module: Module, scenario: Scenario): Promise<unknown> {
   const log = new Log()
   await scenario(module, log)
   return log.seen
-}
-
-export async function runOnNode(scenario: Scenario): Promise<unknown> {
-  return await run(net, scenario)
 }
 
 export async function runOnBoth(scenario: Scenario): Promise<Comparison> {
