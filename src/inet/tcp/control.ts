@@ -12,6 +12,10 @@ import type { Listening } from './listening.ts'
 import type { ConnectRequest } from './open.ts'
 import { readConnectionSettings, readTcpSettings } from './setting-ranges.ts'
 import type { ConnectionSettings, TcpSettings } from './settings.ts'
+import { armKeepAlive, updateSendMss } from './start.ts'
+import { isSynchronized } from './states.ts'
+import { T_KEEP } from './tcb.ts'
+import { clearTimer } from './timers.ts'
 import type { Transport } from './transport.ts'
 
 export interface ConnectOptions {
@@ -94,11 +98,21 @@ function settingsOf(transport: Transport, given: unknown, before: ConnectionSett
 export function setConnection(c: Connection, given: unknown): void {
   const { tcb, transport } = c
   if (tcb === null) return
-  tcb.settings = transport.share(readConnectionSettings(given, tcb.settings))
-  if (c.reason !== null) return
+  const before = tcb.settings
+  const settings = transport.share(readConnectionSettings(given, before))
+  tcb.settings = settings
+  if (c.isOver || settings === before) return
+  const { tcp } = transport
   transport.touch()
-  // What was held back by the old ones may leave.
-  transport.tcp.schedule(tcb)
+  if (settings.receiveBytes !== 0) tcb.rcvBuf = settings.receiveBytes
+  if (settings.sendBytes !== 0) tcb.sndBuf = settings.sendBytes
+  if (isSynchronized(tcb.state)) {
+    if (settings.maxSegment !== before.maxSegment) updateSendMss(tcp, tcb)
+    if (settings.keepAlive) armKeepAlive(tcp, tcb)
+    else clearTimer(tcb, T_KEEP)
+  }
+  // What the old ones held back may leave.
+  tcp.schedule(tcb)
 }
 
 /** Answers a request on a connection's stream. */
