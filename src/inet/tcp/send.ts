@@ -1,16 +1,27 @@
 /** What a program gives to be sent (RFC 9293 §3.10.2). */
+import { freemsg } from '../../streams/mblk/alloc.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
-import type { Tcb } from './tcb.ts'
+import { takeFlight } from './flight.ts'
+import { CLOSED, ESTABLISHED } from './states.ts'
+import { F_FIN_QUEUED, F_PUSH, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
 /**
  * Queues data; it leaves at the next flush as far as the windows allow. May be called before the connection is established
- * (RFC 9293 §3.10.2, SYN-SENT), not after `shutdown`. More than {@link sendRoom} is taken too: the bound is the caller's to keep.
+ * (RFC 9293 §3.10.2, SYN-SENT), not after `shutdown`: then, and when it is closed, the data is freed. More than {@link sendRoom}
+ * is taken too: the bound is the caller's to keep.
  * @param mp - consumed: M_DATA of any shape; its bytes are not to be changed until they are acknowledged
  */
-export function send(_tcp: Tcp, _tcb: Tcb, _mp: Mblk): void {}
+export function send(tcp: Tcp, tcb: Tcb, mp: Mblk): void {
+  if (tcb.state === CLOSED || (tcb.flags & F_FIN_QUEUED) !== 0) return freemsg(mp)
+  const { queue } = takeFlight(tcp, tcb)
+  tcp.memoryUsed += queue.append(tcp.arena, mp)
+  tcb.flags |= F_PUSH
+  if (tcb.state >= ESTABLISHED) tcp.schedule(tcb)
+}
 
 /** Bytes that may still be queued; 0 or less: full, set `F_WANTS_ROOM` and wait for `host.writable`. */
-export function sendRoom(_tcb: Tcb): number {
-  return 0
+export function sendRoom(tcb: Tcb): number {
+  const { flight } = tcb
+  return flight === null ? tcb.sndBuf : tcb.sndBuf - flight.queue.bytes
 }

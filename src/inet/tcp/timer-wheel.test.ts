@@ -205,7 +205,10 @@ describe('tcp/timer-wheel', () => {
         now = (now + 500) | 0
         wheel.expire(now, item => {
           // Early: its deadline moved back since.
-          if (((item.at - now) | 0) > 0) return wheel.arm(item, item.at, now)
+          if (((item.at - now) | 0) > 0) {
+            wheel.arm(item, item.at, now)
+            return
+          }
           expect((now - item.at) | 0).toBeLessThanOrEqual(500)
           item.at = 0
           inTime++

@@ -239,15 +239,16 @@ export class TimerWheel<T extends Timed> {
     return this.wheel.size
   }
 
-  /** Has `item` called at `atMs` or earlier; nothing changes if it will be anyway. */
-  arm(item: T, atMs: number, nowMs: number): void {
+  /** Has `item` called at `atMs` or earlier; nothing changes if it will be anyway. @returns whether something changed */
+  arm(item: T, atMs: number, nowMs: number): boolean {
     let entry = item.wheelEntry
     if (entry === 0) {
       entry = this.freeCount > 0 ? this.free[--this.freeCount]! : this.items.length
       this.items[entry] = item
       item.wheelEntry = entry
-    } else if (((this.wheel.deadline(entry) - atMs) | 0) <= 0) return
+    } else if (((this.wheel.deadline(entry) - atMs) | 0) <= 0) return false
     this.wheel.set(entry, atMs, nowMs)
+    return true
   }
 
   /** Forgets an item, armed or not. */

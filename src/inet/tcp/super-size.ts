@@ -1,0 +1,36 @@
+/** How many bytes leave as one super-segment. */
+import { TCP_HEADER_BYTES } from '../wire/tcp.ts'
+import { ipHeaderBytes } from './start.ts'
+import { F_TIMESTAMPS, type Tcb } from './tcb.ts'
+import type { Tcp } from './tcp.ts'
+
+/** Bytes of an IP packet at most. */
+const PACKET_MAX = 65_535
+const TIMESTAMPS_BYTES = 12
+/** A super-segment holds what leaves in a millisecond at the present rate: larger ones would be bursts for the path. */
+const BURST_US = 1_000
+/** The shorter the round trip, the less a burst matters: each time it halves from here, the more is added. */
+const SHORT_RTT_SHIFT = 9
+
+/**
+ * Bytes of the next super-segment at most: a multiple of `sndMss`, at least one segment, as many as the packet's length field
+ * allows, fewer where the path is slow or far (two at least).
+ */
+export function superBytes(tcp: Tcp, tcb: Tcb): number {
+  const mss = tcb.sndMss
+  if (!tcp.offload) return mss
+  const headers =
+    ipHeaderBytes(tcb.family) + TCP_HEADER_BYTES + ((tcb.flags & F_TIMESTAMPS) !== 0 ? TIMESTAMPS_BYTES : 0)
+  const most = PACKET_MAX - headers
+  let bytes = most
+  if (tcb.srtt > 0) {
+    // As Linux: the window leaves in a round trip, in slow start in half of it.
+    const rate = tcb.cwnd < tcb.ssthresh >> 1 ? 2 : 1.2
+    const shift = tcb.minRtt >> SHORT_RTT_SHIFT
+    bytes = Math.floor((tcb.cwnd * rate * BURST_US) / tcb.srtt) + (shift < 16 ? most >> shift : 0)
+    if (bytes < 2 * mss) bytes = 2 * mss
+    if (bytes > most) bytes = most
+  }
+  bytes -= bytes % mss
+  return bytes > mss ? bytes : mss
+}
