@@ -1,0 +1,415 @@
+/** Windows, acknowledgments, and what waits (RFC 9293 §3.8.6; RFC 2018; RFC 2883; RFC 5681 §4.2). */
+import { describe, expect, it } from 'vitest'
+import { allocb, freemsg } from '../../streams/mblk/alloc.ts'
+import { pattern } from '../testing/packets.ts'
+import { PRESSURE_HARD, PRESSURE_NONE, PRESSURE_SOME, pressure } from './memory.ts'
+import { receiveWindow, takeData, unreadBytes, windowScaleFor } from './receive.ts'
+import { established, Peer } from './testing/peer.ts'
+import { makeTcpTest } from './testing/tcp-test.ts'
+
+const SCALED = { windowScale: 7, sack: true } as const
+
+describe('inet/tcp: the window', () => {
+  it('checklist 3.5-58: what was announced less what waits, wherever it waits', () => {
+    const t = makeTcpTest({ connection: { receiveBytes: 20_000 } })
+    const peer = established(t)
+    peer.data(new Uint8Array(5_000))
+    expect(t.takeOne().window).toBe(15_000)
+    const mp = takeData(t.tcp, peer.tcb)!
+    t.unreadBytes = 5_000
+    freemsg(mp)
+    expect([unreadBytes(t.tcp, peer.tcb), receiveWindow(t.tcp, peer.tcb)]).toEqual([5_000, 15_000])
+    t.unreadBytes = 0
+    expect(receiveWindow(t.tcp, peer.tcb)).toBe(20_000)
+    t.finish()
+  })
+
+  it('checklist 3.5-58: more than was announced is not taken', () => {
+    const t = makeTcpTest({ connection: { receiveBytes: 2_000 } })
+    const peer = established(t)
+    peer.send('PA', { seq: peer.next, data: pattern(3_000) })
+    expect([t.takeOne().ack, t.counters['window-violated']]).toEqual([peer.next + 2_000, 1])
+    peer.send('FPA', { seq: (peer.next + 2_000) | 0, data: pattern(10) })
+    expect(t.read(peer.tcb)).toEqual(pattern(3_000).slice(0, 2_000))
+    expect(t.atEof(peer.tcb)).toBe(false)
+    t.finish()
+  })
+
+  it('MUST-34 seen from here: the right edge never moves left, whatever the program does', () => {
+    const t = makeTcpTest({ connection: { receiveBytes: 30_000 } })
+    const peer = established(t, SCALED)
+    let edge = peer.tcb.rcvAdv
+    for (let i = 0; i < 100; i++) {
+      t.unreadBytes = (i * 7_919) % 40_000
+      peer.data(new Uint8Array(1 + (i % 97)))
+      for (const s of t.take()) {
+        const announced = (s.ack + (s.window << peer.tcb.rcvScale)) | 0
+        expect((announced - edge) | 0).toBeGreaterThanOrEqual(0)
+        edge = announced
+      }
+      t.read(peer.tcb)
+    }
+    t.finish()
+  })
+
+  it('MUST-39, RFC 9293 §3.8.6.2.2: a window that closed opens by a segment or half of the buffer, never by crumbs', () => {
+    const t = makeTcpTest({ connection: { receiveBytes: 8_000 } })
+    const peer = established(t)
+    for (let i = 0; i < 8; i++) peer.data(new Uint8Array(1_000))
+    expect(t.take().at(-1)!.window).toBe(0)
+    const windows: number[] = []
+    for (let read = 0; read < 8_000; read += 100) {
+      // The program takes 100 bytes at a time.
+      if (t.unreadBytes < 100) {
+        freemsg(takeData(t.tcp, peer.tcb)!)
+        t.unreadBytes += 1_000
+      }
+      t.unreadBytes -= 100
+      windows.push(receiveWindow(t.tcp, peer.tcb))
+    }
+    for (const window of windows) expect(window === 0 || window >= 1_000).toBe(true)
+    t.finish()
+  })
+
+  it('a window of zero opens with a segment of its own; small changes do not', () => {
+    const t = makeTcpTest({ connection: { receiveBytes: 10_000 } })
+    const peer = established(t)
+    for (let i = 0; i < 10; i++) peer.data(new Uint8Array(1_000))
+    t.take()
+    t.read(peer.tcb)
+    t.flush()
+    expect(t.takeOne().window).toBe(10_000)
+    peer.data(new Uint8Array(1_000))
+    t.take()
+    t.read(peer.tcb)
+    t.flush()
+    expect(t.take()).toEqual([])
+    t.finish()
+  })
+
+  it('RFC 7323 §2.3: the shift is the least that reaches the buffer, 14 at most', () => {
+    expect([0, 65_535, 65_536, 8 * 1024 * 1024, 2 ** 31].map(windowScaleFor)).toEqual([0, 0, 1, 8, 14])
+  })
+
+  it('RFC 7323 §2.4: rounding to the scale does not shrink it', () => {
+    const t = makeTcpTest({ connection: { receiveBytes: 1_000_000 } })
+    const peer = established(t, SCALED)
+    expect(peer.tcb.rcvScale).toBe(4)
+    let edge = peer.tcb.rcvAdv
+    for (let i = 1; i < 40; i++) {
+      peer.data(new Uint8Array(i))
+      t.advance(100)
+      const s = t.takeOne()
+      expect((s.ack + (s.window << 4) - edge) | 0).toBeGreaterThanOrEqual(0)
+      edge = (s.ack + (s.window << 4)) | 0
+    }
+    t.finish()
+  })
+})
+
+describe('inet/tcp: acknowledgments', () => {
+  it('MUST-58, MUST-59: all that came is processed, then acknowledged once', () => {
+    const t = makeTcpTest()
+    const peer = established(t)
+    for (let i = 0; i < 20; i++) peer.data(new Uint8Array(1_000), {}, false)
+    expect(t.sent).toEqual([])
+    t.flush()
+    expect(t.takeOne().ack).toBe(peer.next)
+    t.finish()
+  })
+
+  it('MUST-40: an acknowledgment is delayed by less than half a second, whatever the setting', () => {
+    const t = makeTcpTest({ settings: { delayedAckMs: 5_000 } })
+    const peer = established(t)
+    peer.tcb.intake = null
+    t.write(peer.tcb, 'quick acknowledgments end when the program answers')
+    peer.hear()
+    peer.data('x')
+    t.write(peer.tcb, 'y')
+    peer.hear()
+    peer.send('A')
+    peer.data('z')
+    expect(t.take()).toEqual([])
+    const begin = t.nowMs
+    t.advance(1_000)
+    const [ack] = t.take()
+    expect(ack!.ack).toBe(peer.next)
+    expect(ack!.atMs - begin).toBeLessThan(500)
+    t.finish()
+  })
+
+  it('RFC 9293 §3.8.6.3 (SHLD-18, 19): every second full segment at once, one of them or less after a while', () => {
+    const t = makeTcpTest({ settings: { delayedAckMs: 40 } })
+    const peer = established(t)
+    t.write(peer.tcb, 'a')
+    peer.hear()
+    peer.data('b')
+    t.write(peer.tcb, 'c')
+    peer.hear()
+    for (let i = 0; i < 10; i++) {
+      peer.data(new Uint8Array(1_460))
+      expect(t.take().length).toBe(i % 2)
+      t.discard(peer.tcb)
+    }
+    peer.data(new Uint8Array(100))
+    expect(t.take()).toEqual([])
+    t.advance(39)
+    expect(t.take()).toEqual([])
+    t.advance(1)
+    expect(t.takeOne().ack).toBe(peer.next)
+    // A super-segment counts for what it stands for.
+    peer.data(new Uint8Array(2_920), { gsoSize: 1_460 })
+    expect(t.takeOne().ack).toBe(peer.next)
+    t.finish()
+  })
+
+  it('an acknowledgment rides on data that goes the other way', () => {
+    const t = makeTcpTest()
+    const peer = established(t)
+    peer.data('question', {}, false)
+    t.write(peer.tcb, 'answer')
+    const answer = t.takeOne()
+    expect([answer.ack, new TextDecoder().decode(answer.data)]).toEqual([peer.next, 'answer'])
+    t.finish()
+  })
+
+  it('RFC 5681 §4.2: out of order, gap filled and duplicates are acknowledged at once', () => {
+    const t = makeTcpTest()
+    const peer = established(t)
+    t.write(peer.tcb, 'a')
+    peer.hear()
+    peer.data('b')
+    t.write(peer.tcb, 'c')
+    peer.hear()
+    peer.send('PA', { seq: (peer.next + 10) | 0, data: pattern(10) })
+    expect(t.takeOne().ack).toBe(peer.next)
+    peer.send('PA', { seq: peer.next, data: pattern(10) })
+    expect(t.takeOne().ack).toBe(peer.next + 20)
+    peer.send('PA', { seq: peer.next, data: pattern(10) })
+    expect(t.takeOne().ack).toBe(peer.next + 20)
+    t.finish()
+  })
+})
+
+describe('inet/tcp: out of order', () => {
+  it('RFC 2018 §4: blocks, the one that was touched last first', () => {
+    const t = makeTcpTest()
+    const peer = established(t, SCALED)
+    const base = peer.next
+    const put = (ahead: number): unknown => {
+      peer.send('PA', { seq: (base + ahead) | 0, data: pattern(10) })
+      return t.takeOne().sack.map(([left, right]) => [left - base, right - base])
+    }
+    expect(put(20)).toEqual([[20, 30]])
+    expect(put(40)).toEqual([
+      [40, 50],
+      [20, 30],
+    ])
+    expect(put(30)).toEqual([[20, 50]])
+    put(60)
+    put(80)
+    put(100)
+    expect(put(120)).toEqual([
+      [120, 130],
+      [100, 110],
+      [80, 90],
+      [60, 70],
+    ])
+    expect(put(0)).toEqual([
+      [120, 130],
+      [100, 110],
+      [80, 90],
+      [60, 70],
+    ])
+    put(10)
+    expect(peer.tcb.rcvNxt).toBe(base + 50)
+    t.finish()
+  })
+
+  it('RFC 2018 §2: without SACK-permitted no block is sent', () => {
+    const t = makeTcpTest()
+    const peer = established(t)
+    peer.send('PA', { seq: (peer.next + 10) | 0, data: 'x' })
+    expect(t.takeOne().sack).toEqual([])
+    t.finish()
+  })
+
+  it('RFC 2883 §4: a duplicate is reported once, first, and then what holds it', () => {
+    const t = makeTcpTest()
+    const peer = established(t, SCALED)
+    const base = peer.next
+    peer.data(pattern(100))
+    t.take()
+    const blocks = (ahead: number, length: number): unknown => {
+      peer.send('PA', { seq: (base + ahead) | 0, data: pattern(length) })
+      return t.takeOne().sack.map(([left, right]) => [left - base, right - base])
+    }
+    expect(blocks(0, 50)).toEqual([[0, 50]])
+    expect(blocks(200, 100)).toEqual([[200, 300]])
+    expect(blocks(220, 10)).toEqual([
+      [220, 230],
+      [200, 300],
+    ])
+    expect(blocks(400, 10)).toEqual([
+      [400, 410],
+      [200, 300],
+    ])
+    // Partly new: only what is old is a duplicate.
+    expect(blocks(90, 20)).toEqual([
+      [90, 100],
+      [400, 410],
+      [200, 300],
+    ])
+    t.finish()
+  })
+
+  it('a FIN out of order waits for its turn; data behind it is none', () => {
+    const t = makeTcpTest()
+    const peer = established(t)
+    const base = peer.next
+    peer.send('FA', { seq: (base + 10) | 0 })
+    peer.send('PA', { seq: (base + 11) | 0, data: 'beyond' })
+    peer.send('PA', { seq: (base + 5) | 0, data: 'world' })
+    expect(t.atEof(peer.tcb)).toBe(false)
+    peer.send('PA', { seq: base, data: 'hello' })
+    expect([t.readText(peer.tcb), t.atEof(peer.tcb)]).toEqual(['helloworld', true])
+    expect([t.take().at(-1)!.ack, t.counters['data-after-fin']]).toEqual([base + 11, 1])
+    t.finish()
+  })
+
+  it('checklist 3.5-47: segments held for one connection are bounded, what is newest goes', () => {
+    const t = makeTcpTest({ settings: { reassemblySegments: 10 } })
+    const peer = established(t, SCALED)
+    const base = peer.next
+    for (let i = 1; i <= 15; i++) peer.send('PA', { seq: (base + 100 * i) | 0, data: pattern(50, i) })
+    expect([peer.tcb.intake!.reassembly!.messages, t.counters['reassembly-full']]).toEqual([10, 5])
+    peer.send('PA', { seq: (base + 50) | 0, data: pattern(50) })
+    expect([peer.tcb.intake!.reassembly!.messages, t.counters['reassembly-pruned']]).toEqual([10, 1])
+    expect(peer.tcb.intake!.reassembly!.highest).toBe(base + 950)
+    t.finish()
+  })
+
+  it('checklist 3.5-47: small segments in large blocks are moved to small ones before they fill memory', () => {
+    const t = makeTcpTest({ connection: { receiveBytes: 100_000 } })
+    const peer = established(t, SCALED)
+    const base = peer.next
+    const large = (bytes: Uint8Array) => {
+      const mp = allocb(t.arena, 60_000)!
+      mp.dblk.bytes.set(bytes, mp.wptr)
+      mp.wptr += bytes.length
+      return mp
+    }
+    for (let i = 1; i <= 100; i++)
+      peer.send('PA', { seq: (base + 10 * i) | 0, data: pattern(5, i) }, { shape: large })
+    expect(t.counters.condensed).toBe(98)
+    expect(t.tcp.memoryUsed).toBeLessThan(3 * 66_560)
+    expect(t.tcp.memoryUsed).toBe(peer.tcb.intake!.reassembly!.held)
+    t.finish()
+  })
+
+  it('checklist 3.5-58: without memory nothing is kept, windows stand still, and all goes on when there is some', () => {
+    const t = makeTcpTest({ settings: { memoryBytes: 20_000 } })
+    const peer = established(t, SCALED)
+    expect(pressure(t.tcp)).toBe(PRESSURE_NONE)
+    for (let i = 0; i < 20; i++) peer.send('PA', { data: pattern(1_000) })
+    const kept = peer.tcb.intake!.bytes
+    expect([pressure(t.tcp), t.counters['memory-pressure'] > 0]).toEqual([PRESSURE_HARD, true])
+    expect(t.tcp.memoryUsed).toBeLessThan(25_000)
+    expect(kept).toBeGreaterThan(5_000)
+    expect(kept).toBeLessThan(20_000)
+    peer.send('PA', { seq: (peer.tcb.rcvNxt + 500) | 0, data: 'x' })
+    expect(t.counters['reassembly-full']).toBeGreaterThan(0)
+    t.take()
+    t.read(peer.tcb)
+    expect(pressure(t.tcp)).toBe(PRESSURE_NONE)
+    peer.next = peer.tcb.rcvNxt
+    peer.data('again')
+    expect(t.readText(peer.tcb)).toBe('again')
+    t.finish()
+  })
+
+  it('the blocks of the whole stack count too', () => {
+    const t = makeTcpTest({ arenaOptions: { sizeBytes: 1024 * 1024 } })
+    const hoard = []
+    const frames = t.arena.classes[1]!
+    const all = Math.floor((frames.limit - frames.base) / frames.blockBytes)
+    while (frames.inUse < all * 0.8) hoard.push(allocb(t.arena, 2_000)!)
+    expect(pressure(t.tcp)).toBe(PRESSURE_SOME)
+    while (frames.inUse < all) hoard.push(allocb(t.arena, 2_000)!)
+    expect(pressure(t.tcp)).toBe(PRESSURE_HARD)
+    for (const mp of hoard) freemsg(mp)
+    t.finish()
+  })
+})
+
+describe('inet/tcp: auto-tuning', () => {
+  /** A peer that sends a window in each round trip, and a program that takes it at once. */
+  function run(rttMs: number, rounds: number, settings = {}): number {
+    const t = makeTcpTest({ settings, arenaOptions: { sizeBytes: 64 * 1024 * 1024, poison: false } })
+    const peer = new Peer(t, SCALED)
+    const listener = t.listen()
+    peer.halfOpen()
+    t.advance(rttMs)
+    peer.send('A')
+    const tcb = t.hold(listener.shift()!)
+    tcb.flags &= ~(1 << 14)
+    tcb.user = { tcb }
+    peer.tcb = tcb
+    for (let round = 0; round < rounds; round++) {
+      for (let left = (tcb.rcvAdv - tcb.rcvNxt) | 0; left > 0; left -= 50_000) {
+        peer.data(new Uint8Array(Math.min(left, 50_000)), { gsoSize: 1_460 }, false)
+        t.discard(tcb)
+      }
+      t.flush()
+      t.take()
+      t.advance(rttMs)
+    }
+    const { rcvBuf } = tcb
+    t.finish()
+    return rcvBuf
+  }
+
+  it('over a long way the buffer grows to its limit in a few round trips', () => {
+    expect(run(50, 8)).toBe(8 * 1024 * 1024)
+    expect(run(50, 8, { receiveBytesMax: 1_000_000 })).toBe(1_000_000)
+    expect(run(50, 8, { autoTuning: 0 })).toBe(256 * 1024)
+  })
+
+  it('a program that takes little gets no larger one', () => {
+    const t = makeTcpTest()
+    const peer = established(t, SCALED)
+    for (let i = 0; i < 100; i++) {
+      peer.data(new Uint8Array(100))
+      t.discard(peer.tcb)
+      t.advance(10)
+    }
+    expect(peer.tcb.rcvBuf).toBe(256 * 1024)
+    t.finish()
+  })
+})
+
+describe('inet/tcp: idle connections', () => {
+  it('hold no record for receiving', () => {
+    const t = makeTcpTest()
+    const listener = t.listen()
+    const peers = Array.from({ length: 50 }, (_, i) => {
+      const peer = new Peer(t, { port: 1_000 + i })
+      peer.open(listener)
+      return peer
+    })
+    for (const peer of peers) {
+      peer.data('x')
+      t.read(peer.tcb)
+    }
+    expect(t.tcp.intakes.inUse).toBe(50)
+    t.advance(5_000)
+    peers[0]!.data('y')
+    for (let i = 0; i < 40; i++) {
+      peers[i % 4]!.data('z')
+      t.read(peers[i % 4]!.tcb)
+    }
+    t.tcp.intakes.sweep(t.tcp, 100)
+    expect(t.tcp.intakes.inUse).toBe(4)
+    t.finish()
+  })
+})

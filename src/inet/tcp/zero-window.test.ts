@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import { CLOSED } from './states.ts'
+import { Peer } from './testing/peer.ts'
+import { address, HERE, makeTcpTest, type TcpTest } from './testing/tcp-test.ts'
+import { zeroWindowBegan, zeroWindowEnded } from './zero-window.ts'
+
+/** Connections of one address that announce a window of zero and are to be sent something. */
+function stuck(t: TcpTest, from: string, count: number, port: number): Peer[] {
+  const listener = t.listen({ port })
+  return Array.from({ length: count }, (_, i) => {
+    const peer = new Peer(t, { port: 1_000 + i, ourPort: port, window: 0, address: address(from) })
+    peer.open(listener)
+    return peer
+  })
+}
+
+describe('inet/tcp/zero-window', () => {
+  it('checklist 3.5-44 (Sockstress), RFC 6429: connections with windows of zero are capped for each address', () => {
+    const t = makeTcpTest({ settings: { zeroWindowPerSource: 3 }, local: [HERE] })
+    const bad = stuck(t, '10.0.0.66', 5, 80)
+    const good = stuck(t, '10.0.0.7', 2, 81)
+    const began = [...bad, ...good].map(peer => zeroWindowBegan(t.tcp, peer.tcb))
+    expect(began).toEqual([true, true, true, false, false, true, true])
+    expect(t.counters['zero-window-killed']).toBe(2)
+    // Asking again changes nothing; a window that opens makes room.
+    expect(zeroWindowBegan(t.tcp, bad[0]!.tcb)).toBe(true)
+    zeroWindowEnded(t.tcp, bad[0]!.tcb)
+    zeroWindowEnded(t.tcp, bad[0]!.tcb)
+    expect(zeroWindowBegan(t.tcp, bad[3]!.tcb)).toBe(true)
+    t.finish()
+    expect(t.tcp.zeroWindows.cells.every(cell => cell === 0)).toBe(true)
+  })
+
+  it('checklist 3.5-44: the sender gives up what goes over the cap, and keeps the rest (MUST-37)', () => {
+    const t = makeTcpTest({ settings: { zeroWindowPerSource: 3 } })
+    const peers = stuck(t, '10.0.0.66', 5, 80)
+    for (const peer of peers) t.write(peer.tcb, 'never read')
+    const probe = (minutes: number): void => {
+      for (let i = 0; i < minutes * 6; i++) {
+        t.advance(10_000)
+        // They answer every probe, always with a window of zero.
+        for (const peer of peers) if (t.sent.some(s => s.toPort === peer.port)) peer.send('A', {}, {}, false)
+        t.take()
+        t.flush()
+      }
+    }
+    probe(30)
+    expect(peers.filter(peer => peer.tcb.state === CLOSED).length).toBe(2)
+    expect(t.counters['zero-window-killed']).toBe(2)
+    t.finish()
+  })
+})
