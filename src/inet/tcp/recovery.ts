@@ -20,7 +20,7 @@ export function respond(tcp: Tcp, tcb: Tcb, flight: Flight, result: AckResult): 
   const { board } = flight
   const withSack = (tcb.flags & F_SACK) !== 0
   if (!withSack) countDuplicates(tcb, flight, result)
-  if (flight.caState !== CA_OPEN && ((tcb.sndUna - flight.recoveryPoint) | 0) >= 0)
+  if (flight.caState >= CA_CWR && ((tcb.sndUna - flight.recoveryPoint) | 0) >= 0)
     leave(tcp, tcb, flight, result, withSack)
   if (flight.caState === CA_RECOVERY) undoRecovery(tcp, tcb, flight, result)
   let wait = 0

@@ -88,7 +88,7 @@ export const TCP_SETTINGS: Readonly<TcpSettings> = {
   zeroWindowPerSource: 256,
   challengeAcksPerSecond: 10,
   resetsPerSecond: 10_000,
-  reassemblySegments: 1_024,
+  reassemblySegments: 8_192,
   initialWindowSegments: 10,
   mssMin: 48,
   mtuProbing: 1,
