@@ -25,6 +25,7 @@ import {
   sourceFor,
 } from './ip/control.ts'
 import type { Ip, IpOptions } from './ip/ip.ts'
+import { lowerPathMtu } from './ip/lower-path-mtu.ts'
 import { plumbIp } from './ip/plumb.ts'
 import { tcpDriver } from './tcp/module.ts'
 import { readTcpSettings } from './tcp/setting-ranges.ts'
@@ -85,7 +86,12 @@ export class InetStack {
     }
     this.tcpControl = Stream.open(runtime, 'tcp', { name: 'tcp' })
     const ipForTcp = below('ip-tcp', IPPROTO_TCP)
-    const paths = { ...sources, pathMtu: this.pathMtu.bind(this) }
+    const paths = {
+      ...sources,
+      pathMtu: this.pathMtu.bind(this),
+      lowerPathMtu: (family: number, w0: number, w1: number, w2: number, w3: number, mtu: number) =>
+        lowerPathMtu(ip, family, w0, w1, w2, w3, mtu),
+    }
     this.tcpControl.link(ipForTcp, { paths })
     this.udpControl = Stream.open(runtime, 'udp', { name: 'udp-control' })
     const ipForUdp = below('ip-udp', IPPROTO_UDP)

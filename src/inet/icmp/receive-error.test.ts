@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { seconds } from '../../base/time.ts'
 import type { Stream } from '../../streams/stream.ts'
+import { lowerPathMtu } from '../ip/lower-path-mtu.ts'
 import { IpFixture } from '../testing/ip-fixture.ts'
 import {
   DESTINATION4,
@@ -251,6 +252,19 @@ describe('icmp/receive-error', () => {
       fixture.send(udp, pattern(1_472), { remote: '10.0.0.1' })
       expect(fixture.link.take().map(({ length }) => length)).toEqual([1_492])
       expect(mtuTo()).toEqual([])
+    })
+
+    it('RFC 5927 §7.2: what is said of a TCP segment is TCP’s to believe', () => {
+      send('10.0.0.1')
+      const tcp = fixture.upper(6)
+      const quoted = ipv4Packet(ports(), { protocol: 6, source: DESTINATION4, destination: SOURCE4 })
+      new DataView(quoted.buffer).setUint16(2, 1_500)
+      fixture.link.bring(error4(3, 4, quoted, 1_400))
+      const [told] = fixture.receive(tcp)
+      expect([told!.words[ERROR_CODE], told!.words[ERROR_MTU]]).toEqual([ERROR_TOO_BIG, 1_400])
+      expect(mtuTo()).toEqual([])
+      lowerPathMtu(fixture.ip, 4, 0, 0, 0xffff, 0x0a000001, 1_400)
+      expect(mtuTo()).toMatchObject([{ destination: '10.0.0.1', mtu: 1_400 }])
     })
 
     it('checklist 3.3-21: less than 1280 is no answer of an IPv6 router', () => {

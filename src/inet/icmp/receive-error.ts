@@ -9,11 +9,12 @@ import { canputnext } from '../../streams/queue.ts'
 import { KIND_LOCAL, KIND_LOOPBACK } from '../ip/addresses.ts'
 import type { IpCounter } from '../ip/counters.ts'
 import { drop } from '../ip/deliver.ts'
-import { DEST_KIND, DEST_MTU } from '../ip/destinations.ts'
+import { DEST_KIND } from '../ip/destinations.ts'
 import { atFront } from '../ip/input4.ts'
 import type { Interface } from '../ip/interfaces.ts'
 import type { Ip } from '../ip/ip.ts'
-import { PATH_MTU_MIN4, plateauBelow } from '../ip/path-mtu.ts'
+import { lowerPathMtu } from '../ip/lower-path-mtu.ts'
+import { plateauBelow } from '../ip/path-mtu.ts'
 import {
   allocUnitdata,
   ERROR_CODE,
@@ -121,8 +122,11 @@ export function errorInput(
   let mtu = 0
   if (error === ERROR_TOO_BIG) {
     mtu = claimedMtu(front, family, headerBytes)
-    const reason = learnMtu(ip, mtu)
-    if (reason !== null) return drop(ip, front, reason)
+    const fault = mtuFault(ip, mtu)
+    if (fault !== null) return drop(ip, front, fault)
+    // RFC 5927 §7.2: TCP knows whether it has sent such a segment, so TCP says whether it is believed.
+    if (quote.protocol !== IPPROTO_TCP)
+      lowerPathMtu(ip, quote.family, quote.remote0, quote.remote1, quote.remote2, quote.remote3, mtu)
   }
   freemsg(front)
   tell(ip, from, error, mtu)
@@ -215,23 +219,15 @@ function claimedMtu(mp: Mblk, family: number, headerBytes: number): number {
 }
 
 /**
- * Takes a smaller path MTU, if that can be: the quoted packet must have been larger, and to somebody we sent to lately.
+ * Whether a smaller path MTU can be: the quoted packet must have been larger, and to somebody we sent to lately.
  * @returns why the error is not believed, or null
  */
-function learnMtu(ip: Ip, claimed: number): IpCounter | null {
-  const { destinations } = ip
+function mtuFault(ip: Ip, claimed: number): IpCounter | null {
   // RFC 8201 §4: less than 1280 is no answer of a router.
   if (claimed < (quote.family === 4 ? MTU_MIN4 : IPV6_MTU_MIN)) return 'icmp-mtu-implausible'
   if (claimed >= quote.size) return 'icmp-mtu-implausible'
   const { remote0, remote1, remote2, remote3 } = quote
-  if (!destinations.wasSentTo(remote0, remote1, remote2, remote3)) return 'icmp-mtu-unsolicited'
-  const mtu = quote.family === 4 ? Math.max(claimed, PATH_MTU_MIN4) : claimed
-  const at = destinations.find(remote0, remote1, remote2, remote3, 0)
-  if (mtu >= destinations.table[at + DEST_MTU]!) return null
-  const expiresAt = ip.pathMtu.set(remote0, remote1, remote2, remote3, mtu, ip.nowSeconds())
-  destinations.lowerMtu(remote0, remote1, remote2, remote3, mtu, expiresAt)
-  ip.counters['path-mtu-updates']++
-  return null
+  return ip.destinations.wasSentTo(remote0, remote1, remote2, remote3) ? null : 'icmp-mtu-unsolicited'
 }
 
 /** Tells the transport whose packet it was. */

@@ -117,6 +117,8 @@ describe('inet/tcp/errors-in', () => {
     t.write(open.tcb, 'abc')
     for (const off of [-1, 3, 70_000]) error(t, open, ERROR_TOO_BIG, (open.ack + off) | 0, { mtu: 576 })
     expect([open.tcb.pathMtu, t.counters['errors-out-of-flight']]).toEqual([mtu, 7])
+    // RFC 5927 §7.2: IP hears of it neither, or it would cut the segments of everybody.
+    expect(t.events.filter(e => e.startsWith('path MTU'))).toEqual([])
     t.finish()
   })
 
@@ -127,6 +129,7 @@ describe('inet/tcp/errors-in', () => {
     t.mtu = 1_000
     error(t, peer, ERROR_TOO_BIG, peer.ack, { mtu: 1_000 })
     expect([peer.tcb.pathMtu, peer.tcb.sndMss]).toEqual([1_000, 960])
+    expect(t.events).toContain('path MTU 1000')
     t.finish()
   })
 

@@ -59,7 +59,11 @@ function peerError(tcp: Tcp, tcb: Tcb, code: number, mtu: number, quoted: number
     counters['errors-out-of-flight']++
     return
   }
-  if (code === ERROR_TOO_BIG) return pathMtuChanged(tcp, tcb, mtu)
+  if (code === ERROR_TOO_BIG) {
+    // RFC 5927 §7.2: only now may IP believe it, for other connections, too.
+    tcp.host.lowerPathMtu(tcb.family, tcb.remote0, tcb.remote1, tcb.remote2, tcb.remote3, mtu)
+    return pathMtuChanged(tcp, tcb, mtu)
+  }
   tcb.softError = code
   if (tcb.state < ESTABLISHED && errorMeaning(code).hard)
     return finish(tcp, tcb, code === ERROR_PORT_UNREACHABLE ? 'refused' : 'unreachable')

@@ -61,6 +61,8 @@ export interface TcpHost {
   sourceFor(remote: IpAddress): IpAddress | null
   /** Bytes of the largest IP packet on the path to an address, as IP knows it now. */
   pathMtu(family: number, w0: number, w1: number, w2: number, w3: number): number
+  /** A router's error about a segment that is in flight says that the path takes less: IP is to know (RFC 1191, RFC 8201). */
+  lowerPathMtu(family: number, w0: number, w1: number, w2: number, w3: number, mtu: number): void
   /** Something worth telling a person, once. Not for the data path. */
   event(level: 'info' | 'warn', name: string, text: string): void
 }

@@ -27,6 +27,7 @@ import { expire, pollAt } from './timers.ts'
 export interface Paths extends SourceChoice {
   /** Bytes of the largest packet on the path to an address. */
   pathMtu(family: number, w0: number, w1: number, w2: number, w3: number): number
+  lowerPathMtu(family: number, w0: number, w1: number, w2: number, w3: number, mtu: number): void
 }
 
 /** RFC 9293 §3.7.1: what every IPv4 host takes, for as long as nobody knows better. */
@@ -210,6 +211,10 @@ export class Transport implements TcpHost {
 
   pathMtu(family: number, w0: number, w1: number, w2: number, w3: number): number {
     return this.paths?.pathMtu(family, w0, w1, w2, w3) ?? PATH_MTU_UNKNOWN
+  }
+
+  lowerPathMtu(family: number, w0: number, w1: number, w2: number, w3: number, mtu: number): void {
+    this.paths?.lowerPathMtu(family, w0, w1, w2, w3, mtu)
   }
 
   event(level: 'info' | 'warn', name: string, text: string): void {

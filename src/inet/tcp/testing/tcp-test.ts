@@ -124,6 +124,7 @@ export class TcpTest implements TcpHost {
   sourceFor = (remote: IpAddress): IpAddress | null =>
     this.routeExists ? (this.local.find(own => own.family === remote.family) ?? null) : null
   pathMtu = (): number => this.mtu
+  lowerPathMtu = (...path: number[]): void => this.note(`path MTU ${path.at(-1)}`, null)
   event = (_level: string, name: string): void => this.note(`event ${name}`, null)
 
   private note(event: string, tcb: Tcb | null): void {
