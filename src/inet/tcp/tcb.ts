@@ -72,9 +72,11 @@ export const T_PACE = 1 << 5
 /** Nothing was in flight for a while: the flight record goes back to the pool. Shares `retransmitAt`. */
 export const T_IDLE = 1 << 6
 
+/** In `shape`, above the scales. */
+const IPV6 = 1 << 16
+
 export class Tcb {
   // ---- who: four int32 words each, v4-mapped for IPv4
-  family: 4 | 6 = 4
   local0 = 0
   local1 = 0
   local2 = 0
@@ -111,12 +113,10 @@ export class Tcb {
   sndWndMax = 0
   /** Payload bytes of a full segment, options of every segment (timestamps) taken off: the Eff.snd.MSS of RFC 9293 §3.7.1. */
   sndMss = 536
-  /** MSS that the peer announced, as it came (clamped). */
-  peerMss = 536
-  /** Bytes of an IP packet on this path. */
-  pathMtu = 0
-  /** Peer's shift in the low byte, ours in the next. */
-  scales = 0
+  /** {@link peerMss} above, {@link pathMtu} below. */
+  private sizes = 536 << 16
+  /** {@link scales}, and the bit {@link IPV6}. */
+  private shape = 0
 
   // ---- receive sequence space
   rcvNxt = 0
@@ -154,18 +154,14 @@ export class Tcb {
   keepAt = 0
   /** Number of its entry in the timer wheel, 0 if it has none; the wheel's. */
   wheelEntry = 0
-  /** Consecutive expiries of the retransmission or persist timer. */
-  backoff = 0
-  /** Keep-alive probes that were not answered. */
-  probes = 0
+  /** {@link backoff}, {@link probes}, {@link softError}: a byte each, from below. */
+  private patience = 0
   /** When the unanswered retransmissions began, for R2 and the user timeout. */
   troubleAt = 0
   lastInAt = 0
   lastOutAt = 0
   /** Challenge ACKs of the current second (RFC 5961 §7): second in the upper bits, count in the lower eight. */
   challenge = 0
-  /** A soft error (`inet/icmp/errors.ts`) to be told if the connection fails. */
-  softError = 0
   /** Bytes that may be queued to be sent. */
   sndBuf = 0
 
@@ -181,11 +177,75 @@ export class Tcb {
     return this.ports & 0xffff
   }
 
+  // What is small or seldom asked for shares words: eight bytes each are much for 100,000 idle connections.
+
+  get family(): 4 | 6 {
+    return (this.shape & IPV6) === 0 ? 4 : 6
+  }
+
+  set family(value: 4 | 6) {
+    this.shape = value === 4 ? this.shape & ~IPV6 : this.shape | IPV6
+  }
+
+  /** Peer's shift in the low byte, ours in the next. */
+  get scales(): number {
+    return this.shape & 0xffff
+  }
+
+  set scales(value: number) {
+    this.shape = (this.shape & ~0xffff) | value
+  }
+
   get sndScale(): number {
-    return this.scales & 0xff
+    return this.shape & 0xff
   }
 
   get rcvScale(): number {
-    return this.scales >> 8
+    return (this.shape >> 8) & 0xff
+  }
+
+  /** MSS that the peer announced, as it came (clamped). */
+  get peerMss(): number {
+    return this.sizes >>> 16
+  }
+
+  set peerMss(value: number) {
+    this.sizes = (this.sizes & 0xffff) | (value << 16)
+  }
+
+  /** Bytes of an IP packet on this path, at most 65,535. */
+  get pathMtu(): number {
+    return this.sizes & 0xffff
+  }
+
+  set pathMtu(value: number) {
+    this.sizes = (this.sizes & ~0xffff) | Math.min(value, 0xffff)
+  }
+
+  /** Consecutive expiries of the retransmission or persist timer; stays at 255. */
+  get backoff(): number {
+    return this.patience & 0xff
+  }
+
+  set backoff(value: number) {
+    this.patience = (this.patience & ~0xff) | Math.min(value, 0xff)
+  }
+
+  /** Keep-alive probes that were not answered; stays at 255. */
+  get probes(): number {
+    return (this.patience >> 8) & 0xff
+  }
+
+  set probes(value: number) {
+    this.patience = (this.patience & ~0xff00) | (Math.min(value, 0xff) << 8)
+  }
+
+  /** A soft error (`inet/icmp/errors.ts`, below 256) to be told if the connection fails. */
+  get softError(): number {
+    return (this.patience >> 16) & 0xff
+  }
+
+  set softError(value: number) {
+    this.patience = (this.patience & ~0xff0000) | (value << 16)
   }
 }

@@ -33,6 +33,23 @@ export class DeadlineWheel {
   /** What {@link pollAt} found, while that holds: no later than the earliest deadline. */
   private earliest = 0
   private earliestKnown = false
+  /** Of those that were allocated: how many ever, and the first that is free again; its `nexts` is the next. */
+  private allocated = 0
+  private firstFree = 0
+
+  /** An entry that nobody has, for owners without numbers of their own. */
+  allocate(): number {
+    const entry = this.firstFree
+    if (entry === 0) return ++this.allocated
+    this.firstFree = this.nexts[entry]!
+    return entry
+  }
+
+  /** Gives an entry back that was allocated and is not set. */
+  free(entry: number): void {
+    this.nexts[entry] = this.firstFree
+    this.firstFree = entry
+  }
 
   isSet(entry: number): boolean {
     return entry < this.befores.length && this.befores[entry] !== 0
@@ -205,8 +222,7 @@ export class DeadlineWheel {
   }
 
   private grow(entry: number): void {
-    let capacity = 2 * this.befores.length
-    while (capacity <= entry) capacity *= 2
+    const capacity = Math.max(entry + 1, this.befores.length + (this.befores.length >> 1))
     this.deadlines = grown(this.deadlines, capacity)
     this.nexts = grown(this.nexts, capacity)
     this.befores = grown(this.befores, capacity)
@@ -231,9 +247,6 @@ export interface Timed {
 export class TimerWheel<T extends Timed> {
   private readonly wheel = new DeadlineWheel()
   private readonly items: (T | null)[] = [null]
-  /** Entries that were used and are free: a stack. */
-  private free = new Int32Array(ENTRIES_MIN)
-  private freeCount = 0
 
   get size(): number {
     return this.wheel.size
@@ -243,7 +256,7 @@ export class TimerWheel<T extends Timed> {
   arm(item: T, atMs: number, nowMs: number): boolean {
     let entry = item.wheelEntry
     if (entry === 0) {
-      entry = this.freeCount > 0 ? this.free[--this.freeCount]! : this.items.length
+      entry = this.wheel.allocate()
       this.items[entry] = item
       item.wheelEntry = entry
     } else if (((this.wheel.deadline(entry) - atMs) | 0) <= 0) return false
@@ -276,7 +289,6 @@ export class TimerWheel<T extends Timed> {
   private release(entry: number, item: T): void {
     item.wheelEntry = 0
     this.items[entry] = null
-    if (this.freeCount === this.free.length) this.free = grown(this.free, 2 * this.free.length)
-    this.free[this.freeCount++] = entry
+    this.wheel.free(entry)
   }
 }
