@@ -129,6 +129,18 @@ describe('inet/tcp in synchronized states', () => {
     t.finish()
   })
 
+  it('RFC 7323 §5.3: a pure ACK that another overtook is not answered, one much older is', () => {
+    const t = makeTcpTest()
+    const peer = established(t, { timestamps: true })
+    t.advance(5_000)
+    peer.send('A')
+    peer.send('A', { timestamps: [(peer.tsNow - 50) | 0, 0] })
+    expect([t.take(), t.counters['paws-rejected'], peer.tcb.tsRecent]).toEqual([[], 0, peer.tsNow])
+    peer.send('A', { timestamps: [(peer.tsNow - 4_000) | 0, 0] })
+    expect([t.take().length, t.counters['paws-rejected']]).toEqual([1, 1])
+    t.finish()
+  })
+
   it('RFC 7323 §4.3: the timestamp echoed is that of the segment where the last acknowledgment stood', () => {
     const t = makeTcpTest()
     const peer = established(t, { timestamps: true })

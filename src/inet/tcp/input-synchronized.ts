@@ -46,6 +46,7 @@ export function synchronizedIn(tcp: Tcp, tcb: Tcb, seg: Segment): void {
   if ((tcb.flags & F_ECN) !== 0 && seg.length > 0) congestionMarks(tcp, tcb, seg)
   if (!expected) urgentIn(tcp, tcb, seg)
   if (seg.length > 0 || (control & FIN) !== 0) textIn(tcp, tcb, seg)
+  else if (control === ACK) tcp.counters['pure-acks-in']++
 }
 
 /** First to fourth, and the ACK bit. */
@@ -91,10 +92,24 @@ function passesTimestamps(tcp: Tcp, tcb: Tcb, seg: Segment): boolean {
     tcb.tsRecentAt = tcp.nowMs
     return true
   }
+  if (isOvertakenAck(tcb, seg)) return true
   tcp.counters['paws-rejected']++
   if (seg.length > 0 || (seg.control & FIN) !== 0) ackNow(tcp, tcb)
   else challengeAck(tcp, tcb)
   return false
+}
+
+/**
+ * A pure acknowledgment that a later one overtook on the way brings nothing that could be taken for new data; on a path that
+ * reorders, an answer to each would only be noise (as Linux; docs/divergence.md). Older ones are the ghosts that PAWS is for.
+ */
+function isOvertakenAck(tcb: Tcb, seg: Segment): boolean {
+  return (
+    seg.length === 0 &&
+    (seg.control & FIN) === 0 &&
+    seg.seq === tcb.rcvNxt &&
+    ((tcb.tsRecent - seg.tsValue) | 0) <= tcb.rtoMs
+  )
 }
 
 /** RFC 7323 §4.3: the timestamp of the segment that stands where the last acknowledgment did. */

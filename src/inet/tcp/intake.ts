@@ -278,7 +278,7 @@ export function condensed(tcp: Tcp, mp: Mblk): Mblk {
  * @param out - left and right edges in turn, at least 8
  * @returns blocks, 0 to 4; a duplicate stays reported until `ackSent`
  */
-export function sackBlocks(_tcp: Tcp, tcb: Tcb, out: Int32Array): number {
+export function sackBlocks(tcp: Tcp, tcb: Tcb, out: Int32Array): number {
   const { intake } = tcb
   if (intake === null) return 0
   const { reassembly } = intake
@@ -286,6 +286,7 @@ export function sackBlocks(_tcp: Tcp, tcb: Tcb, out: Int32Array): number {
   if (intake.hasDuplicate) {
     out[0] = intake.duplicateLeft
     out[1] = intake.duplicateRight
+    tcp.counters['dsack-out']++
     count = 1
   }
   if (reassembly === null) return count
