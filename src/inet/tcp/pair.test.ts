@@ -86,7 +86,7 @@ describe('inet/tcp between two cores', () => {
   })
 
   it('zero copies: what is received is what the device wrote, whatever was lost on the way', () => {
-    const pair = exchange(2, LINKS['1 % loss']!, 300_000, 100_000)
+    const pair = exchange(2, LINKS['1 % loss']!, 20 * 16_384, 5 * 16_384)
     expect(pair.a.arena.copies.stack.bytes).toBe(0)
     pair.finish()
   })
