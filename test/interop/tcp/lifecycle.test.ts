@@ -158,11 +158,13 @@ describe.skipIf(reason !== '')(titled('opening and closing with the kernel', rea
     expect(events.find(({ event }) => event === 'sent')).toMatchObject(got)
   })
 
-  it('RFC 5461: while opening, an ICMP unreachable from a router ends it, and says why', async () => {
-    await open({ router: { mtu: 1_500 } })
+  it('MUST-56, RFC 5461: an opening that ends with an ICMP unreachable says why', async () => {
+    // A soft error does not end it: the SYN is sent once more, and only then the program hears.
+    await open({ router: { mtu: 1_500 }, tcp: { synRetries: 1, rtoInitialMs: 300 } })
     site.ip(site.netns, 'route', 'add', 'unreachable', '10.99.0.0/16')
     const socket = site.net.connect({ host: '10.99.0.1', port: 80 })
     expect(await closed(socket)).toBe('EHOSTUNREACH')
+    if (!ON_KERNEL) expect(site.counters()['errors-soft']).toBe(2)
   })
 
   it('RFC 1122 §4.2.2.13: a port is used again at once after its connection was in TIME-WAIT', async () => {

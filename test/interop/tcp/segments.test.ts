@@ -49,7 +49,12 @@ describe.skipIf(reason !== '')(titled('odd segments', reason), () => {
 
   beforeAll(async () => {
     // Whole packets with all their checksums, as a link would have them.
-    site = await TcpSite.open({ offload: 'off' })
+    const capture = process.env['PUTNEXT_INTEROP_CAPTURE']
+    site = await TcpSite.open({
+      offload: 'off',
+      txqueuelen: 5_000,
+      ...(capture === undefined ? {} : { capture }),
+    })
     for (const [port, handle] of Object.entries(services)) {
       const options = { allowHalfOpen: Number(port) === 8, pauseOnConnect: [8, 21].includes(Number(port)) }
       const server = site.net.createServer(options, socket =>
@@ -60,7 +65,9 @@ describe.skipIf(reason !== '')(titled('odd segments', reason), () => {
       )
       await listening(server, '::', Number(port))
     }
-    const program = site.run(python, [SCRIPT, 'tun0', ...site.linkLayer()])
+    const only = process.env['PUTNEXT_INTEROP_ONLY']
+    const chosen = only === undefined ? [] : [`--only=${only}`]
+    const program = site.run(python, [SCRIPT, 'tun0', ...site.linkLayer(), ...chosen])
     const { stdout, stderr } = await program.ended
     for (const line of stdout.split('\n').slice(0, -1)) {
       const { name, wrong } = JSON.parse(line) as { name: string; wrong: string | null }

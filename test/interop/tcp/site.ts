@@ -50,6 +50,8 @@ export interface SiteOptions {
   /** Of the link between kernel and stack; 1,500. */
   readonly mtu?: number
   readonly offload?: 'auto' | 'off'
+  /** Packets that wait in the kernel for the stack, 500. */
+  readonly txqueuelen?: number
   /** Below `net.ipv4.` of the kernel's namespace: `{ tcp_sack: 0 }`. */
   readonly sysctls?: Readonly<Record<string, string | number>>
   /** Modules on the stack's link, from the top down, as in a node's configuration. */

@@ -20,7 +20,7 @@ export async function openStackSide(netns: string, options: SiteOptions): Promis
 }
 
 function configuration(netns: string, options: SiteOptions): NodeConfigInput {
-  const { mtu = 1_500, offload = 'auto', modules = [], tcp = {} } = options
+  const { mtu = 1_500, offload = 'auto', modules = [], tcp = {}, txqueuelen = 500 } = options
   const v6 = mtu >= IPV6_MTU_MIN
   return {
     version: 1,
@@ -34,6 +34,7 @@ function configuration(netns: string, options: SiteOptions): NodeConfigInput {
         netns,
         mtu,
         offload,
+        txqueuelen,
         modules: [...modules],
         addresses: [`${STACK4}/24`, ...(v6 ? [`${STACK6}/64`] : [])],
         kernel: { addresses: [`${KERNEL4}/24`, ...(v6 ? [`${KERNEL6}/64`] : [])] },
