@@ -20,6 +20,9 @@ export const CA_LOSS = 4
 /** Numbers of `Flight.cc` that need not be whole: the congestion control's. */
 export const CC_WORDS = 8
 
+/** Records in the pool; more are left to the garbage collector. */
+const POOL_MAX = 1_024
+
 export class Flight {
   /** Next in the pool. */
   next: Flight | null = null
@@ -165,7 +168,10 @@ export function takeFlight(tcp: Tcp, tcb: Tcb): Flight {
   if (flight !== null) return flight
   flight = tcp.freeFlight
   if (flight === null) flight = new Flight()
-  else tcp.freeFlight = flight.next
+  else {
+    tcp.freeFlight = flight.next
+    tcp.freeFlights--
+  }
   flight.next = null
   flight.begin(tcb.sndNxt)
   flight.paceAtUs = tcp.nowUs
@@ -184,6 +190,8 @@ export function releaseFlight(tcp: Tcp, tcb: Tcb): void {
   flight.board.clear()
   tcp.memoryUsed -= flight.queue.weight
   flight.queue.clear()
+  if (tcp.freeFlights >= POOL_MAX) return
+  tcp.freeFlights++
   flight.next = tcp.freeFlight
   tcp.freeFlight = flight
 }

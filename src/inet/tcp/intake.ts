@@ -15,6 +15,8 @@ import type { Tcp } from './tcp.ts'
 const IDLE_MS = 1_000
 /** Records in the pool; more are left to the garbage collector. */
 const POOL_MAX = 1_024
+/** Records that {@link IntakePool.expire} looks at in one go: many take their turns within {@link IDLE_MS}. */
+const LOOKS = 256
 /** Segments at the beginning that are acknowledged at once, so that the peer's slow start is not held up (as Linux). */
 export const QUICK_ACKS = 16
 /** A message is moved to a smaller block where that is at most one part in this many. */
@@ -61,6 +63,7 @@ export class IntakePool {
   private oldest: Intake | null = null
   private newest: Intake | null = null
   inUse = 0
+  private lookAt = 0
 
   take(tcb: Tcb): Intake {
     let intake = this.free
@@ -122,6 +125,24 @@ export class IntakePool {
     }
   }
 
+  /** When to call {@link expire} next; null while no record is in use. */
+  pollAt(): number | null {
+    return this.inUse === 0 ? null : this.lookAt
+  }
+
+  /** Has idle connections give their records back, also when nothing comes any more. */
+  expire(tcp: Tcp): void {
+    if (this.inUse === 0 || ((tcp.nowMs - this.lookAt) | 0) < 0) return
+    this.sweep(tcp, Math.min(LOOKS, this.inUse))
+    this.wait(tcp)
+  }
+
+  /** Sets the next look, so that every record is looked at once in {@link IDLE_MS}. */
+  wait(tcp: Tcp): void {
+    const turns = Math.ceil(this.inUse / LOOKS)
+    this.lookAt = (tcp.nowMs + Math.max(1, Math.floor(IDLE_MS / Math.max(1, turns)))) | 0
+  }
+
   private link(intake: Intake): void {
     intake.previous = this.newest
     intake.next = null
@@ -156,6 +177,10 @@ export function takeIntake(tcp: Tcp, tcb: Tcb): Intake {
   if (tcb.intake !== null) return tcb.intake
   tcp.intakes.sweep(tcp, 2)
   tcb.intake = tcp.intakes.take(tcb)
+  if (tcp.intakes.inUse === 1) {
+    tcp.intakes.wait(tcp)
+    tcp.host.timerMoved()
+  }
   return tcb.intake
 }
 

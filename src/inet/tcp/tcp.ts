@@ -53,6 +53,7 @@ export class Tcp {
   isnClock = 0
   /** Pool of flight records. */
   freeFlight: Flight | null = null
+  freeFlights = 0
   /** Connections whose output waits for the link, linked by `dirtyNext`. */
   blockedFirst: Tcb | null = null
   blockedLast: Tcb | null = null

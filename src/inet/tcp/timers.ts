@@ -35,6 +35,7 @@ export function expire(tcp: Tcp): void {
   tcp.wheel.expire(tcp.nowMs, onWheel)
   tcp.halfOpen.expire(tcp.nowMs, onHalfOpen)
   tcp.timeWait.expire(tcp.nowMs)
+  tcp.intakes.expire(tcp)
   turning = null
 }
 
@@ -43,7 +44,8 @@ const onHalfOpen = (index: number): void => halfOpenTimer(turning!, index)
 
 /** When {@link expire} is to be called next, int32 ms on the clock of `Tcp.nowMs`; null: nothing waits. May be early, never late. */
 export function pollAt(tcp: Tcp): number | null {
-  return earlier(earlier(tcp.wheel.pollAt(), tcp.halfOpen.pollAt()), tcp.timeWait.pollAt())
+  const records = earlier(tcp.halfOpen.pollAt(), tcp.timeWait.pollAt())
+  return earlier(earlier(tcp.wheel.pollAt(), tcp.intakes.pollAt()), records)
 }
 
 function earlier(a: number | null, b: number | null): number | null {
