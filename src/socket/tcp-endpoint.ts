@@ -201,7 +201,7 @@ export class TcpConnection implements Program {
     let done = 0
     while (done < bytes.length && canputnext(stream.top.other)) {
       const part = Math.min(WRITE_BYTES, bytes.length - done)
-      const mp = messageFrom(arena, bytes, done, part, 'edge')
+      const mp = messageFrom(arena, bytes, done, done + part, 'edge')
       if (mp === null) {
         this.connection.transport.retryLater(stream.top.other)
         break
