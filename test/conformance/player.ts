@@ -53,16 +53,13 @@ export class Player {
   run(text: string): string[] {
     const [word, ...rest] = text.split(/\s+/)
     if (word === 'flow') return this.changeFlow(rest)
+    if (word === 'accepted') return this.accepted(rest)
     const command = word === '<' ? this.incoming(text.slice(1).trim()) : readCommand(text)
     const { show, ...members } = command
     const id = this.nextId++
     this.waiting.set(id, text)
     this.session.line(JSON.stringify({ ...members, id }))
-    const lines = this.collect(
-      id,
-      (show as readonly string[] | undefined) ?? null,
-      word === '<' || word === 'advance',
-    )
+    const lines = this.collect(id, (show as readonly string[] | undefined) ?? null, isQuiet(word!))
     this.session.line(JSON.stringify({ cmd: 'expect', decode: true }))
     const packets = this.answers.splice(0).flatMap(answer => this.showPackets(answer))
     // An answer that had to wait stands among the packets by its time.
@@ -117,7 +114,10 @@ export class Player {
 
   private incoming(text: string): Record<string, unknown> {
     if (text.startsWith('icmp ')) return { cmd: 'inject', packet: this.icmp(text.slice(5)) }
-    return { cmd: 'inject', packet: readSegment(text, this.flow) }
+    // `gso 1460`: the segment is a super-segment of such parts.
+    const gso = / gso (\d+)/.exec(text)
+    const packet = readSegment(gso === null ? text : text.replace(gso[0], ''), this.flow)
+    return { cmd: 'inject', packet, ...(gso === null ? {} : { gsoSize: Number(gso[1]) }) }
   }
 
   /** `3/4 mtu 1400`, `3/1 seq 1 from 192.0.2.9`: an error that quotes the last segment sent, or the last one with that number. */
@@ -149,6 +149,37 @@ export class Player {
     return seq === undefined || ((fields.seq - (this.flow.ourIsn ?? 0)) | 0) === Number(seq)
   }
 
+  // ---- shortcuts
+
+  /**
+   * `accepted [sack] [ts] [wscale=N] [mss=N] [win=N] [rtt=TIME] [ecn]`: a socket 3 that listens at port 80, and a connection 4 that it
+   * accepted, its round trip 100 ms unless told otherwise.
+   */
+  private accepted(words: readonly string[]): string[] {
+    const value = (name: string): string | null =>
+      words.find(word => word.startsWith(`${name}=`))?.slice(name.length + 1) ?? null
+    const has = (name: string): boolean => words.includes(name)
+    const wscale = value('wscale')
+    const options = [
+      `mss ${value('mss') ?? 1_460}`,
+      ...(has('sack') ? ['sackOK'] : []),
+      ...(has('ts') ? ['TS 1000 ecr 0'] : []),
+      ...(wscale === null ? [] : [`nop,wscale ${wscale}`]),
+    ]
+    const syn = has('ecn') ? 'SEW' : 'S'
+    const stamp = has('ts') ? ' <nop,nop,TS 1100 ecr 0>' : ''
+    const steps = [
+      ...(has('listening') ? [] : ['socket', 'bind 3 80', 'listen 3']),
+      `< ${syn} 0:0(0) win ${value('win') ?? 65_535} <${options.join(',')}>`,
+      `advance ${value('rtt') ?? '100ms'}`,
+      `< A 1:1(0) ack 1 win ${value('win') ?? 65_535}${stamp}`,
+    ]
+    for (const step of steps) this.run(step)
+    const [answer] = this.run('accept 3 nonblock')
+    if (answer?.startsWith('= 4 ') !== true) throw new Error(`no connection was accepted: ${answer}`)
+    return []
+  }
+
   // ---- flows
 
   /** `flow NAME [local=ADDRESS] [lport=N] [remote=ADDRESS] [rport=N] [isn=N]`: segments to and from are this one's from now on. */
@@ -169,6 +200,9 @@ export class Player {
     return []
   }
 }
+
+/** Commands whose success is no news. */
+const isQuiet = (word: string): boolean => ['<', 'advance', 'config', 'reset'].includes(word)
 
 function makeFlow(name: string): Flow {
   return {
@@ -219,7 +253,7 @@ function showAnswer(answer: Answer, show: readonly string[] | null): string {
   const address =
     answer['address'] === undefined ? '' : ` ${String(answer['address'])}:${String(answer['port'])}`
   const data = answer['pattern'] === false ? ` WRONG at ${String(answer['wrongAt'])}` : ''
-  const events = answer['events'] === undefined ? '' : ` ${(answer['events'] as string[]).join(' ')}`
+  const events = ((answer['events'] ?? []) as readonly string[]).map(event => ` ${event}`).join('')
   const text = answer['text'] === undefined ? '' : ` ${JSON.stringify(answer['text'])}`
   return `${String(shown)}${address}${data}${events}${text}`
 }

@@ -15,9 +15,10 @@ for (const name of readdirSync(FOLDER)
   const path = join(FOLDER, name)
   const transcript = parseTranscript(readFileSync(path, 'utf8'))
   describe(`conformance/${name}`, () => {
-    it.each(transcript.cases)('$title', one => {
-      expect(showCase(play(one))).toBe(showCase(one))
-    })
+    for (const one of transcript.cases)
+      it(one.title, () => {
+        expect(showCase(play(one))).toBe(showCase(one))
+      })
   })
   if (isWriting) {
     const cases = transcript.cases.map(play)

@@ -150,6 +150,8 @@ function synIn(tcp: Tcp, tcb: Tcb, seg: Segment): void {
     challengeAck(tcp, tcb)
     return
   }
+  // RFC 7323 §4.3: it stands at the last acknowledgment, as far as that has been sent.
+  if (seg.hasTimestamps) noteTimestamp(tcp, tcb, seg)
   seg.seq = tcb.rcvNxt
   establish(tcp, tcb, seg, false, 0)
   ackNow(tcp, tcb)

@@ -83,7 +83,7 @@ function offer({ settings }: Tcp, tcb: Tcb): void {
   tcb.scales = scaleToOffer(settings, tcb.settings) << 8
 }
 
-/** MUST-46: no opening to what is no address of one host. */
+/** MUST-46: no opening to what is no address of one host; a group cannot be reached so, as Linux puts it. */
 function checkRemote({ remote, remotePort, localPort }: ConnectRequest): void {
   for (const port of [remotePort, localPort ?? 0]) {
     if (!Number.isInteger(port) || port < 0 || port > 0xffff)
@@ -91,8 +91,13 @@ function checkRemote({ remote, remotePort, localPort }: ConnectRequest): void {
   }
   if (remotePort === 0) throw new StackError('ERR_BAD_ARGUMENT', 'connect: port 0 is nobody')
   const broadcast = remote.family === 4 && remote.words[3] === LIMITED_BROADCAST
-  if (isMulticast(remote) || isUnspecified(remote) || broadcast)
-    throw new StackError('ERR_BAD_ADDRESS', `connect: ${formatAddress(remote)} is no address of one host`)
+  if (isMulticast(remote) || broadcast)
+    throw new StackError(
+      'ERR_NETWORK_UNREACHABLE',
+      `connect: ${formatAddress(remote)} is no address of one host`,
+    )
+  if (isUnspecified(remote))
+    throw new StackError('ERR_BAD_ADDRESS', `connect: ${formatAddress(remote)} is nobody`)
 }
 
 /** MUST-43 to 45: the program's, or IP's choice, and the same for every segment. */
