@@ -15,6 +15,8 @@ export class AckResult {
   newestUs = -1
   /** Something that was sent twice was acknowledged. */
   retransmittedAcked = false
+  /** Of that, the echoed timestamp is older than the last transmission: which one it answers, or how long it took, is unknown. */
+  ambiguous = false
   /** Something sent once, before the timeout, arrived (RFC 5682 §3.1). */
   originalDelivered = false
   /** A duplicate was reported (RFC 2883). */
@@ -36,6 +38,7 @@ export class AckResult {
     this.oldestUs = -1
     this.newestUs = -1
     this.retransmittedAcked = false
+    this.ambiguous = false
     this.originalDelivered = false
     this.dsack = false
     this.ece = false

@@ -152,13 +152,15 @@ function takeCumulative(tcp: Tcp, tcb: Tcb, flight: Flight, ack: number): void {
 
 /** RFC 6298 with Karn's rule: from what was sent once, or by the timestamp that the ACK echoes (RFC 7323 §4). */
 function takeSamples(tcp: Tcp, tcb: Tcb): void {
-  if (result.oldestUs >= 0) {
+  // What was sent once may have waited at the peer for what was sent again: no sample from an ACK of both.
+  if (result.oldestUs >= 0 && !result.retransmittedAcked) {
     sampleMinRtt(tcp, tcb, result.newestUs)
     sampleRtt(tcp, tcb, result.oldestUs)
     tcb.backoff = 0
     return
   }
-  if (result.advanced <= 0) return
+  // Karn's rule again: an ACK that was lost and called for by a retransmission echoes the transmission before.
+  if (result.advanced <= 0 || result.ambiguous) return
   if (result.hasTimestamps && (tcb.flags & F_TIMESTAMPS) !== 0 && result.tsEcho !== 0) {
     const ms = (tcp.nowMs + tcb.tsOffset - result.tsEcho) | 0
     if (ms < 0) return

@@ -34,12 +34,12 @@ export function rackDelivered(
     if (((end - result.fackBefore) | 0) < 0) tcb.flags |= F_REORDERING
   } else {
     result.retransmittedAcked = true
-    // Step 2: the ACK is for an earlier transmission.
-    if (rtt < tcb.minRtt) return
     if (result.hasTimestamps) {
       const sentAt = (tcp.nowMs + tcb.tsOffset - Math.ceil(rtt / 1_000)) | 0
-      if (((result.tsEcho - sentAt) | 0) < 0) return
+      if (((result.tsEcho - sentAt) | 0) < 0) result.ambiguous = true
     }
+    // Step 2: the ACK is for an earlier transmission.
+    if (rtt < tcb.minRtt || result.ambiguous) return
   }
   if (((end - flight.fack) | 0) > 0) flight.fack = end
   if (flight.rackKnown && !sentAfter(xmitUs, end, flight.rackXmitUs, flight.rackEnd)) return
