@@ -134,7 +134,6 @@ const scenarios: Scenarios = {
     ])
       log.add(
         'constructor',
-        options,
         thrown(() => new module.Socket(options as object)),
       )
   },
@@ -395,22 +394,6 @@ const scenarios: Scenarios = {
     log.add('socket', state(socket))
     socket.destroy()
     await turn(0)
-  },
-
-  'no way to the address': async (module, log) => {
-    // No host has a route to the discard prefix of IPv6 (RFC 6666), or one that refuses at once.
-    const client = module.connect({ port: 9, host: '240.0.0.1', timeout: 2_000 })
-    client.on('timeout', () => client.destroy())
-    const error = await once(client, 'error').then(
-      ([reason]) => reason as NodeJS.ErrnoException,
-      (reason: NodeJS.ErrnoException) => reason,
-    )
-    log.add(
-      'client',
-      error.syscall,
-      (error as { address?: string }).address,
-      /^E(NET|HOST)UNREACH|EINVAL|EACCES/.test(error.code ?? ''),
-    )
   },
 
   'what a socket is': async (module, log) => {

@@ -248,16 +248,14 @@ const scenarios: Scenarios = {
   },
 
   'a reset that a socket which reads nothing learns by writing': async (module, log) => {
-    const { client, peer } = await pair(module)
-    watch(log, 'client', client)
-    client.pause()
-    await turn()
-    peer.resetAndDestroy()
-    await closed(peer)
-    await turn()
-    log.add('client', state(client))
-    client.write('x', error => log.add('client', 'callback', error))
+    const { client, peer } = await pair(module, { pauseOnConnect: true })
+    watch(log, 'peer', peer)
+    client.resetAndDestroy()
     await closed(client)
+    await turn()
+    log.add('peer', state(peer))
+    peer.write('x', error => log.add('peer', 'callback', error))
+    await closed(peer)
   },
 
   'data before a reset is still read': async (module, log) => {
@@ -375,10 +373,10 @@ const scenarios: Scenarios = {
       const { client, peer } = await pair(module)
       peer.on('error', () => {}).resume()
       client.on('error', () => {}).resume()
-      const told = once(client, 'close')
+      client.on('close', failed => log.add('client', 'close', failed))
       end(client)
       if (!client.destroyed) client.end()
-      log.add('client', ...(await told))
+      await closed(client)
       if (!peer.closed) await closed(peer)
     }
   },

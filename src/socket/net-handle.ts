@@ -45,6 +45,7 @@ export const LATER = 'later'
 const NO_MEMORY_MS = 2
 
 const stepOf = (handle: TcpHandle): void => handle.step()
+const finishShutdown = (handle: TcpHandle): void => handle.finishShutdown()
 
 export class TcpHandle extends AsyncResource {
   readonly connection: TcpConnection
@@ -147,7 +148,7 @@ export class TcpHandle extends AsyncResource {
     if (this.connecting) return this.connected || this.over
     if (this.reading && (this.readable || this.ended || this.over)) return true
     if (this.wantsRoom && this.writable) return true
-    return this.shutdownDone !== null || (this.writeDone !== null && (this.writable || this.over))
+    return this.writeDone !== null && (this.writable || this.over)
   }
 
   private next(): void {
@@ -161,7 +162,6 @@ export class TcpHandle extends AsyncResource {
     this.readFirst = false
     if (mayRead) return this.read()
     if (this.wantsRoom && this.writable && writeDone === null) return this.tellRoom()
-    if (this.shutdownDone !== null) return this.finishShutdown()
     if (reading && this.ended) return this.end()
     if (this.over) this.fail()
   }
@@ -307,14 +307,18 @@ export class TcpHandle extends AsyncResource {
     this.connection.shutdown()
     this.shutdownDone = done
     this.hold()
-    this.wake()
+    // libuv tells it before the event loop comes to immediates, but after ticks and promises.
+    queueMicrotask(() => process.nextTick(finishShutdown, this))
     return true
   }
 
-  private finishShutdown(): void {
-    const done = this.shutdownDone!
+  /** For the event loop only. */
+  finishShutdown(): void {
+    const done = this.shutdownDone
+    if (done === null) return
     this.shutdownDone = null
-    done()
+    this.hold()
+    this.runInAsyncScope(done)
   }
 
   // ---- the end
@@ -327,13 +331,15 @@ export class TcpHandle extends AsyncResource {
     if (this.owner === null) return
     this.owner = null
     const { connection, writeDone, shutdownDone } = this
+    this.shutdownDone = null
     this.outbox.clear()
     if (reset) connection.abort()
     else connection.close()
     this.letGo()
     if (writeDone !== null) setImmediate(() => this.runInAsyncScope(writeDone, undefined, 'ECANCELED'))
     if (shutdownDone !== null) setImmediate(() => this.runInAsyncScope(shutdownDone))
-    setImmediate(() => this.runInAsyncScope(closed))
+    // Behind the immediates that wait now, as what libuv closes.
+    setImmediate(() => setImmediate(() => this.runInAsyncScope(closed)))
   }
 
   // ---- keeping the program running

@@ -351,20 +351,6 @@ const scenarios: Scenarios = {
     await close(server)
   },
 
-  'backlog: more come than are accepted at once': async (module, log) => {
-    const server = module.createServer(peer => peer.end('x'))
-    server.listen({ port: 0, host: '127.0.0.1', backlog: 2 })
-    await once(server, 'listening')
-    const { port } = server.address() as AddressInfo
-    const clients = Array.from({ length: 8 }, () => module.connect(port, '127.0.0.1').resume())
-    await Promise.all(clients.map(closed))
-    log.add(
-      'server',
-      clients.map(client => client.bytesRead),
-    )
-    await close(server)
-  },
-
   'an error of a socket is not the server’s': async (module, log) => {
     const server = events(
       log,

@@ -1,4 +1,5 @@
 /** What a stream socket knows of its connection and of what its program asked for: see `net-socket.ts`. */
+import { AsyncResource } from 'node:async_hooks'
 import type { SocketHost } from './host.ts'
 import type { Connecting } from './net-connect.ts'
 import { type HandleOwner, TcpHandle } from './net-handle.ts'
@@ -8,6 +9,9 @@ import type { TcpConnection } from './tcp-endpoint.ts'
 
 /** As libuv sets them along with the idle time. */
 const KEEP = { keepIntervalMs: 1_000, keepProbes: 10 }
+
+/** The async context of whoever loaded this module. */
+const root = new AsyncResource('TCPWRAP')
 
 export class SocketState {
   readonly host: SocketHost
@@ -53,7 +57,8 @@ export class SocketState {
     this.noDelay = options.noDelay
     this.keepAlive = options.keepAlive
     this.keepIdleSeconds = options.keepIdleSeconds
-    this.handle = new TcpHandle(this.host, connection, owner, false)
+    // As node:net: in no context of the program's.
+    this.handle = root.runInAsyncScope(() => new TcpHandle(this.host, connection, owner, false))
     this.configureIfAsked()
   }
 
@@ -63,6 +68,8 @@ export class SocketState {
     if (!isOpen) {
       this.local = null
       this.remote = null
+      this.lastBytesRead = 0
+      this.lastBytesWritten = 0
     }
     this.isOpen = true
     return !isOpen

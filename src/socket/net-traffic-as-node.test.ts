@@ -117,9 +117,9 @@ const scenarios: Scenarios = {
   'a lot, with a reader that is slower': async (module, log) => {
     const { client, peer } = await pair(module)
     const chunk = Buffer.alloc(1_000_000, 'ab')
-    let refused = 0
-    for (let i = 0; i < 12; i++) if (!client.write(chunk)) refused++
-    log.add('client', refused, client.writableLength > 1_000_000, client.writableNeedDrain)
+    // How much the system takes before it says no is its own business.
+    for (let i = 0; i < 12; i++) client.write(chunk)
+    log.add('client', client.write(chunk), client.writableLength > 1_000_000, client.writableNeedDrain)
     await turn()
     log.add('client', client.bufferSize === client.writableLength, client.bytesWritten)
     let ones = 0
