@@ -7,6 +7,7 @@ import {
   ERROR_PROHIBITED,
   ERROR_PROTOCOL_UNREACHABLE,
   ERROR_TOO_BIG,
+  errorOfIcmp4,
 } from '../icmp/errors.ts'
 import { indication } from '../testing/fake-ip.ts'
 import {
@@ -131,6 +132,23 @@ describe('inet/tcp/errors-in', () => {
     expect([peer.tcb.pathMtu, peer.tcb.sndMss]).toEqual([1_000, 960])
     expect(t.events).toContain('path MTU 1000')
     t.finish()
+  })
+
+  it('MUST-47: a soft error can be read at once, and is there when the connection fails in the end', () => {
+    const t = makeTcpTest({ settings: { r2Ms: 10_000 } })
+    const peer = established(t)
+    t.write(peer.tcb, 'x')
+    error(t, peer, ERROR_HOST_UNREACHABLE, peer.ack)
+    expect(peer.tcb.softError).toBe(ERROR_HOST_UNREACHABLE)
+    t.advance(60_000)
+    expect(t.events).toEqual(['closed timed-out'])
+    expect(peer.tcb.softError).toBe(ERROR_HOST_UNREACHABLE)
+    t.finish()
+  })
+
+  it('MUST-55: a source quench is no error that a transport hears of', () => {
+    const sourceQuench = 4
+    for (let code = 0; code < 256; code++) expect(errorOfIcmp4(sourceQuench, code)).toBe(0)
   })
 
   it('half-open connections: hard with the right number only', () => {

@@ -1,19 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { StackError } from '../../base/errors.ts'
 import { UNSPECIFIED_V4, UNSPECIFIED_V6 } from '../address.ts'
 import type { ListenRequest } from './listener.ts'
+import { codeOf } from './testing/error-code.ts'
 import { Peer } from './testing/peer.ts'
 import { address, HERE, HERE6, makeTcpTest, type TcpTest } from './testing/tcp-test.ts'
 
-function attempt(t: TcpTest, request: Partial<ListenRequest>): string {
-  try {
-    t.listen(request)
-  } catch (error) {
-    if (error instanceof StackError) return error.code
-    throw error
-  }
-  return 'none'
-}
+const attempt = (t: TcpTest, request: Partial<ListenRequest>): string => codeOf(() => t.listen(request))
 
 describe('inet/tcp/listener', () => {
   it('what a caller cannot have is an error with a code', () => {

@@ -1,0 +1,160 @@
+/** Data out of order, in bounded memory, and what is said of it (RFC 2018; RFC 2883; checklist 3.5-46, 47, 58). */
+import { describe, expect, it } from 'vitest'
+import { allocb, freemsg } from '../../streams/mblk/alloc.ts'
+import { pattern } from '../testing/packets.ts'
+import { PRESSURE_HARD, PRESSURE_NONE, PRESSURE_SOME, pressure } from './memory.ts'
+import { established } from './testing/peer.ts'
+import { makeTcpTest } from './testing/tcp-test.ts'
+
+const SCALED = { windowScale: 7, sack: true } as const
+
+describe('inet/tcp: out of order', () => {
+  it('RFC 2018 §4: blocks, the one that was touched last first', () => {
+    const t = makeTcpTest()
+    const peer = established(t, SCALED)
+    const base = peer.next
+    const put = (ahead: number): unknown => {
+      peer.send('PA', { seq: (base + ahead) | 0, data: pattern(10) })
+      return t.takeOne().sack.map(([left, right]) => [left - base, right - base])
+    }
+    expect(put(20)).toEqual([[20, 30]])
+    expect(put(40)).toEqual([
+      [40, 50],
+      [20, 30],
+    ])
+    expect(put(30)).toEqual([[20, 50]])
+    put(60)
+    put(80)
+    put(100)
+    expect(put(120)).toEqual([
+      [120, 130],
+      [100, 110],
+      [80, 90],
+      [60, 70],
+    ])
+    expect(put(0)).toEqual([
+      [120, 130],
+      [100, 110],
+      [80, 90],
+      [60, 70],
+    ])
+    put(10)
+    expect(peer.tcb.rcvNxt).toBe(base + 50)
+    t.finish()
+  })
+
+  it('RFC 2018 §2: without SACK-permitted no block is sent', () => {
+    const t = makeTcpTest()
+    const peer = established(t)
+    peer.send('PA', { seq: (peer.next + 10) | 0, data: 'x' })
+    expect(t.takeOne().sack).toEqual([])
+    t.finish()
+  })
+
+  it('RFC 2883 §4: a duplicate is reported once, first, and then what holds it', () => {
+    const t = makeTcpTest()
+    const peer = established(t, SCALED)
+    const base = peer.next
+    peer.data(pattern(100))
+    t.take()
+    const blocks = (ahead: number, length: number): unknown => {
+      peer.send('PA', { seq: (base + ahead) | 0, data: pattern(length) })
+      return t.takeOne().sack.map(([left, right]) => [left - base, right - base])
+    }
+    expect(blocks(0, 50)).toEqual([[0, 50]])
+    expect(blocks(200, 100)).toEqual([[200, 300]])
+    expect(blocks(220, 10)).toEqual([
+      [220, 230],
+      [200, 300],
+    ])
+    expect(blocks(400, 10)).toEqual([
+      [400, 410],
+      [200, 300],
+    ])
+    // Partly new: only what is old is a duplicate.
+    expect(blocks(90, 20)).toEqual([
+      [90, 100],
+      [400, 410],
+      [200, 300],
+    ])
+    t.finish()
+  })
+
+  it('a FIN out of order waits for its turn; data behind it is none', () => {
+    const t = makeTcpTest()
+    const peer = established(t)
+    const base = peer.next
+    peer.send('FA', { seq: (base + 10) | 0 })
+    peer.send('PA', { seq: (base + 11) | 0, data: 'beyond' })
+    peer.send('PA', { seq: (base + 5) | 0, data: 'world' })
+    expect(t.atEof(peer.tcb)).toBe(false)
+    peer.send('PA', { seq: base, data: 'hello' })
+    expect([t.readText(peer.tcb), t.atEof(peer.tcb)]).toEqual(['helloworld', true])
+    expect([t.take().at(-1)!.ack, t.counters['data-after-fin']]).toEqual([base + 11, 1])
+    t.finish()
+  })
+
+  it('checklist 3.5-47: segments held for one connection are bounded, what is newest goes', () => {
+    const t = makeTcpTest({ settings: { reassemblySegments: 10 } })
+    const peer = established(t, SCALED)
+    const base = peer.next
+    for (let i = 1; i <= 15; i++) peer.send('PA', { seq: (base + 100 * i) | 0, data: pattern(50, i) })
+    expect([peer.tcb.intake!.reassembly!.messages, t.counters['reassembly-full']]).toEqual([10, 5])
+    peer.send('PA', { seq: (base + 50) | 0, data: pattern(50) })
+    expect([peer.tcb.intake!.reassembly!.messages, t.counters['reassembly-pruned']]).toEqual([10, 1])
+    expect(peer.tcb.intake!.reassembly!.highest).toBe(base + 950)
+    t.finish()
+  })
+
+  it('checklist 3.5-47: small segments in large blocks are moved to small ones before they fill memory', () => {
+    const t = makeTcpTest({ connection: { receiveBytes: 100_000 } })
+    const peer = established(t, SCALED)
+    const base = peer.next
+    const large = (bytes: Uint8Array) => {
+      const mp = allocb(t.arena, 60_000)!
+      mp.dblk.bytes.set(bytes, mp.wptr)
+      mp.wptr += bytes.length
+      return mp
+    }
+    for (let i = 1; i <= 100; i++)
+      peer.send('PA', { seq: (base + 10 * i) | 0, data: pattern(5, i) }, { shape: large })
+    expect(t.counters.condensed).toBe(98)
+    expect(t.tcp.memoryUsed).toBeLessThan(3 * 66_560)
+    expect(t.tcp.memoryUsed).toBe(peer.tcb.intake!.reassembly!.held)
+    t.finish()
+  })
+
+  it('checklist 3.5-58: without memory nothing is kept, windows stand still, and all goes on when there is some', () => {
+    const t = makeTcpTest({ settings: { memoryBytes: 20_000 } })
+    const peer = established(t, SCALED)
+    expect(pressure(t.tcp)).toBe(PRESSURE_NONE)
+    for (let i = 0; i < 20; i++) peer.send('PA', { data: pattern(1_000) })
+    const kept = peer.tcb.intake!.bytes
+    expect([pressure(t.tcp), t.counters['memory-pressure'] > 0]).toEqual([PRESSURE_HARD, true])
+    expect(t.tcp.memoryUsed).toBeLessThan(25_000)
+    expect(kept).toBeGreaterThan(5_000)
+    expect(kept).toBeLessThan(20_000)
+    peer.send('PA', { seq: (peer.tcb.rcvNxt + 500) | 0, data: 'x' })
+    expect(t.counters['reassembly-full']).toBeGreaterThan(0)
+    t.take()
+    t.read(peer.tcb)
+    expect(pressure(t.tcp)).toBe(PRESSURE_NONE)
+    peer.next = peer.tcb.rcvNxt
+    peer.data('again')
+    expect(t.readText(peer.tcb)).toBe('again')
+    t.finish()
+  })
+
+  it('the blocks of the whole stack count too', () => {
+    const t = makeTcpTest({ arenaOptions: { sizeBytes: 1024 * 1024 } })
+    const hoard = []
+    const frames = t.arena.classes[1]!
+    const all = Math.floor((frames.limit - frames.base) / frames.blockBytes)
+    while (frames.inUse < all * 0.8) hoard.push(allocb(t.arena, 2_000)!)
+    expect(pressure(t.tcp)).toBe(PRESSURE_SOME)
+    while (frames.inUse < all) hoard.push(allocb(t.arena, 2_000)!)
+    expect(pressure(t.tcp)).toBe(PRESSURE_HARD)
+    for (const mp of hoard) freemsg(mp)
+    t.finish()
+  })
+})
