@@ -82,6 +82,7 @@ export class Tcp {
     this.random = random
     this.host = host
     this.settings = { ...TCP_SETTINGS, ...settings }
+    this.resetsLeft = this.settings.resetsPerSecond
     this.keys = new SequenceKeys(secret)
     const seed = random.int32()
     this.connections = new ConnectionTable(seed)
