@@ -102,14 +102,15 @@ describe.skipIf(reason !== '')(titled('windows with the kernel', reason), () => 
       { do: 'accept' },
       { do: 'wait' },
     ])
+    // Linux answers such segments twice a second at the most.
     const { port } = await peer.event('listening')
     const connection = TcpConnection.connect(site.side.node!.runtime, {
       address: KERNEL4,
       port: port!,
-      settings: { keepAlive: true, keepIdleMs: 200, keepIntervalMs: 100, keepProbes: 3 },
+      settings: { keepAlive: true, keepIdleMs: 600, keepIntervalMs: 300, keepProbes: 2 },
     })
-    await pause(900)
-    expect(site.counters()['keep-alives-out']).toBeGreaterThan(2)
+    await pause(1_500)
+    expect(site.counters()['keep-alives-out']).toBe(2)
     expect(connection.state).toBe('ESTABLISHED')
     const gone = new Promise(resolve => {
       connection.onClosed = (reason, error) => resolve({ reason, code: error?.code })
