@@ -31,4 +31,21 @@ describe('heap', () => {
     },
     120_000,
   )
+
+  it('100,000 idle connections: at most 512 bytes for each end, no record, no buffer, no entry in the wheel', () => {
+    const output = execFileSync(process.execPath, [join(BUILD, 'connections.js')], { cwd: ROOT })
+    const { idle, ...rest } = JSON.parse(output.toString()) as Record<string, number>
+    expect(idle).toBeLessThanOrEqual(512)
+    // Less would mean that the measure is wrong: a control block alone has 52 words.
+    expect(idle).toBeGreaterThan(400)
+    expect(rest).toEqual({
+      established: 220_000,
+      records: 0,
+      blocksInUse: 0,
+      memoryUsed: 0,
+      inWheel: 0,
+      timeWait: 20_000,
+      bytesIn: 110_000 * 64,
+    })
+  }, 120_000)
 })
