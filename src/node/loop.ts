@@ -224,6 +224,8 @@ export class NodeLoop {
     this.alarmAt = due
     this.alarm = setTimeout(() => {
       this.alarm = null
+      // The device first: what it has may be what a deadline is about.
+      for (const q of this.tuns) qenable(WR(q))
       this.run()
     }, delayMs)
     if (this.holds === 0) this.alarm.unref()

@@ -62,7 +62,7 @@ export class Runtime {
   }
 
   /**
-   * One turn of the stack: due timers, then the run queue.
+   * One turn of the stack: the run queue, then due timers and what they caused.
    * @returns whether work is left for another turn
    */
   turn(budget?: number): boolean {
@@ -73,8 +73,12 @@ export class Runtime {
   /** A turn right after another, or after an exchange with a device: at the time in {@link recent}, without asking the clock. */
   nextTurn(budget?: number): boolean {
     if (this.failed.length > 0) this.reclaim()
-    if (this.timers.isDue(this.recent[0]!)) this.timers.expire(this.recent[0]! as Instant)
+    // What came in first: a timer must not act on the want of something that waits to be handled.
     this.scheduler.run(budget)
+    if (this.timers.isDue(this.recent[0]!)) {
+      this.timers.expire(this.recent[0]! as Instant)
+      this.scheduler.run(budget)
+    }
     return !this.scheduler.idle
   }
 

@@ -125,6 +125,17 @@ describe.each(['loopback', 'wire'] as const)('socket/tcp-endpoint: data over %s'
     }
   })
 
+  it('one write of many blocks is taken piece by piece', () => {
+    t = new TcpStacks(how)
+    const { client, server } = t.pair()
+    const receiver = new Receiver(server)
+    const whole = new Uint8Array(200_000)
+    for (let at = 0; at < whole.length; at += 50_000) whole.set(bytesAt(at, 50_000), at)
+    expect(client.write(whole)).toBe(whole.length)
+    t.settle()
+    expect(receiver.received).toBe(whole.length)
+  })
+
   it('many small writes are one stream', () => {
     t = new TcpStacks(how)
     const { client, server } = t.pair()
