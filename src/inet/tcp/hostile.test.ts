@@ -207,7 +207,7 @@ describe('inet/tcp under attack', () => {
     const [few, many] = [run(3_000), run(30_000)]
     // By the memory of their blocks: twice the buffer.
     expect(many.held).toBeLessThanOrEqual((2 * 256 * 1024) / 256 + 1)
-    expect(many.took / few.took).toBeLessThan(60)
+    expect(many.took / few.took).toBeLessThan(100)
   })
 
   it('no block is left: segments are lost, nothing else', () => {
