@@ -3,24 +3,15 @@
 
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { Prng } from '../../src/base/prng.ts'
-import { fromV4Word, type IpAddress } from '../../src/inet/address.ts'
+import { fromV4Word } from '../../src/inet/address.ts'
 import { shutdown } from '../../src/inet/tcp/close.ts'
-import type { TcpHost } from '../../src/inet/tcp/host.ts'
-import { segmentIn } from '../../src/inet/tcp/input.ts'
-import { acceptNext, type Listener, listen } from '../../src/inet/tcp/listener.ts'
+import { listen } from '../../src/inet/tcp/listener.ts'
 import { connect } from '../../src/inet/tcp/open.ts'
-import { flush } from '../../src/inet/tcp/output.ts'
-import { takeData, windowOpened } from '../../src/inet/tcp/receive.ts'
 import { send } from '../../src/inet/tcp/send.ts'
 import { ESTABLISHED } from '../../src/inet/tcp/states.ts'
 import type { Tcb } from '../../src/inet/tcp/tcb.ts'
-import { Tcp } from '../../src/inet/tcp/tcp.ts'
-import { expire } from '../../src/inet/tcp/timers.ts'
-import { FLAGS, HEADER_BYTES, KIND, LOCAL, REMOTE, UNITDATA_IND } from '../../src/inet/unitdata.ts'
-import { allocb, freemsg } from '../../src/streams/mblk/alloc.ts'
-import { Arena } from '../../src/streams/mblk/arena.ts'
-import { type Mblk, OFFLOAD_CSUM_VALID } from '../../src/streams/mblk/mblk.ts'
+import { allocb } from '../../src/streams/mblk/alloc.ts'
+import { arena, FAR, far, near, pass, settle } from './tcp-ends.ts'
 
 const CONNECTIONS = 100_000
 const WARM = 10_000
@@ -28,105 +19,9 @@ const BATCH = 500
 const FIRST_PORT = 1_000
 const PORTS = 10
 const BYTES = 64
-const NEAR = 0x0a000001
-const FAR = 0x0a000002
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
-const arena = new Arena({ sizeBytes: 64 * 1024 * 1024, poison: false })
-let nowUs = 1_000_000
-
-/** One end, its programs with it: whoever gets data takes it; the far end sends it back. */
-class End implements TcpHost {
-  readonly tcp: Tcp
-  readonly connections: Tcb[] = []
-  readonly inbox: Mblk[] = []
-  peer: End | null = null
-  private readonly address: IpAddress
-  private readonly echo: boolean
-
-  constructor(word: number, echo: boolean) {
-    const random = new Prng(word)
-    this.address = fromV4Word(word)
-    this.echo = echo
-    this.tcp = new Tcp(
-      arena,
-      random,
-      this,
-      Int32Array.from({ length: 8 }, () => random.int32()),
-    )
-    this.tcp.setNow(nowUs)
-  }
-
-  transmit(mp: Mblk): void {
-    const { words } = arena
-    const at = mp.rptr >> 2
-    words[at + KIND] = UNITDATA_IND
-    for (let i = 0; i < 4; i++) {
-      const remote = words[at + REMOTE + i]!
-      words[at + REMOTE + i] = words[at + LOCAL + i]!
-      words[at + LOCAL + i] = remote
-    }
-    words[at + FLAGS] = 0
-    words[at + HEADER_BYTES] = 0
-    mp.cont!.offload = OFFLOAD_CSUM_VALID
-    this.peer!.inbox.push(mp)
-  }
-
-  readable(tcb: Tcb): void {
-    for (let mp = takeData(this.tcp, tcb); mp !== null; mp = takeData(this.tcp, tcb)) {
-      windowOpened(this.tcp, tcb)
-      if (this.echo) send(this.tcp, tcb, mp)
-      else freemsg(mp)
-    }
-  }
-
-  acceptable(listener: Listener): void {
-    for (let tcb = acceptNext(this.tcp, listener); tcb !== null; tcb = acceptNext(this.tcp, listener)) {
-      this.connections.push(tcb)
-      this.readable(tcb)
-    }
-  }
-
-  hasRoom = (): boolean => true
-  unread = (): number => 0
-  isLocal = (): boolean => true
-  sourceFor = (): IpAddress => this.address
-  pathMtu = (): number => 1_500
-  wantsFlush = (): void => {}
-  timerMoved = (): void => {}
-  writable = (): void => {}
-  connected = (): void => {}
-  closed = (): void => {}
-  urgent = (): void => {}
-  lowerPathMtu = (): void => {}
-  event = (): void => {}
-}
-
-const near = new End(NEAR, false)
-const far = new End(FAR, true)
-near.peer = far
-far.peer = near
-
-function settle(): void {
-  do {
-    for (const end of [near, far]) {
-      for (const mp of end.inbox.splice(0)) segmentIn(end.tcp, mp)
-      flush(end.tcp)
-    }
-  } while (near.inbox.length + far.inbox.length > 0)
-}
-
-function pass(ms: number, stepMs: number): void {
-  for (let passed = 0; passed < ms; passed += stepMs) {
-    nowUs += 1_000 * stepMs
-    for (const end of [near, far]) {
-      end.tcp.setNow(nowUs)
-      expire(end.tcp)
-    }
-    settle()
-  }
-}
 
 /** Bytes of live objects and of the arrays behind typed arrays. */
 function weight(): number {
@@ -154,16 +49,16 @@ function openAndUse(count: number): void {
     near.connections.push(connect(near.tcp, { remote: fromV4Word(FAR), remotePort, user }))
     if (i % BATCH !== BATCH - 1) continue
     settle()
-    pass(5, 5)
+    pass(5_000, 5_000)
   }
   settle()
   for (let i = 0; i < count; i++) {
     exchange(near.connections[first + i]!)
     if (i % BATCH !== BATCH - 1) continue
     settle()
-    pass(50, 50)
+    pass(50_000, 50_000)
   }
-  pass(20_000, 100)
+  pass(20_000_000, 100_000)
 }
 
 // What a stack has once, pools and compiled code among it, is there when the first have come.

@@ -19,7 +19,7 @@ beforeAll(() => {
 }, 120_000)
 
 describe('heap', () => {
-  it.each(['modules', 'fragments', 'udp', 'echo'])(
+  it.each(['modules', 'fragments', 'udp', 'echo', 'tcp'])(
     '10^6 packets (%s) allocate nothing, and no collection runs',
     program => {
       const output = execFileSync(process.execPath, [join(BUILD, `${program}.js`)], { cwd: ROOT })
