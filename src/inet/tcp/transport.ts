@@ -114,7 +114,8 @@ export class Transport implements TcpHost {
   // ---- deadlines
 
   private onTimer(): void {
-    this.touch()
+    // The time of the turn, not a later one: what came in since its beginning has not been looked at.
+    this.tcp.setNow(this.runtime.recent[0]!)
     expire(this.tcp)
     this.setTimer()
   }
