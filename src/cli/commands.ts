@@ -8,6 +8,7 @@ import { LAB_COMMANDS } from './lab-commands.ts'
 import { MODULE_COMMANDS } from './module-commands.ts'
 import { NODE_COMMANDS } from './node-commands.ts'
 import { TCP_COMMANDS } from './tcp-commands.ts'
+import { TRAFFIC_COMMANDS } from './traffic-commands.ts'
 
 export const GROUPS: readonly GroupSpec[] = [
   { name: 'lab', summary: 'Topologies of nodes in namespaces, or in one process.' },
@@ -40,6 +41,7 @@ const completion: CommandSpec = {
 export const COMMANDS: readonly CommandSpec[] = [
   ...LAB_COMMANDS,
   ...NODE_COMMANDS,
+  ...TRAFFIC_COMMANDS,
   ...MODULE_COMMANDS,
   ...TCP_COMMANDS,
   ...BENCH_COMMANDS,

@@ -134,34 +134,6 @@ const ping: CommandSpec = {
   load: async () => (await import('./ping.ts')).ping,
 }
 
-const nc: CommandSpec = {
-  name: 'nc',
-  summary: "send and receive datagrams through a node's own stack",
-  description:
-    'What comes on stdin is sent, a datagram for each chunk that is read; what comes back goes to stdout. With -l it answers whoever sent last. ' +
-    'It ends when stdin has ended and nothing came for a while (-w), or with Ctrl-C.',
-  arguments: [NODE, { name: 'WHERE', summary: 'HOST PORT; with -l only PORT', repeat: true }],
-  options: {
-    udp: { type: 'flag', short: 'u', summary: 'UDP; there is nothing else yet' },
-    listen: { type: 'flag', short: 'l', summary: 'wait for datagrams on PORT' },
-    ipv6: { type: 'flag', short: '6', summary: 'with -l: IPv6' },
-    port: { type: 'integer', short: 'p', value: 'PORT', min: 1, max: 65_535, summary: "the node's own port" },
-    wait: {
-      type: 'duration',
-      short: 'w',
-      value: 'TIME',
-      min: 0,
-      summary: 'silence after the end of stdin that ends it',
-      fallback: '1s',
-    },
-  },
-  examples: [
-    { command: 'nc -u n1 10.77.1.1 7', text: 'talk to an echo service' },
-    { command: 'nc -u -l n1 9000', text: 'listen' },
-  ],
-  load: async () => (await import('./nc.ts')).nc,
-}
-
 const capture: CommandSpec = {
   name: 'capture',
   summary: 'record packets at any joint of the plumbing, as pcapng',
@@ -199,4 +171,4 @@ const capture: CommandSpec = {
   load: async () => (await import('./capture.ts')).capture,
 }
 
-export const NODE_COMMANDS: readonly CommandSpec[] = [nodeRun, nodeStatus, nodeStop, plumb, capture, ping, nc]
+export const NODE_COMMANDS: readonly CommandSpec[] = [nodeRun, nodeStatus, nodeStop, plumb, capture, ping]

@@ -167,13 +167,17 @@ class ClientRun implements ClientHost {
       return this.finish(null)
     }
     if (this.stopped) return this.finish(null)
+    this.finish(this.failure(outcome.reason))
+  }
+
+  private failure(reason: string): StackError {
+    const { connectError: cause } = this
     const { address, port } = this.options
-    this.finish(
-      this.connectError ??
-        new StackError('ERR_PROTOCOL', `${address} port ${port}: ${outcome.reason}`, {
-          hint: 'is an iperf3 server running there? one test at a time; "iperf3 -s", or "putnext iperf NODE -s"',
-        }),
-    )
+    const code = cause === null ? 'ERR_PROTOCOL' : cause instanceof StackError ? cause.code : 'ERR_HOST'
+    return new StackError(code, `${address} port ${port}: ${cause?.message ?? reason}`, {
+      cause,
+      hint: 'is an iperf3 server running there, and no test? "iperf3 -s", or "putnext iperf NODE -s"',
+    })
   }
 
   /** The user ends it. */
@@ -187,10 +191,7 @@ class ClientRun implements ClientHost {
     const { timeoutMs } = this.options
     if (this.session.state === 'running' || this.session.state === 'over') return
     this.patience = setTimeout(() => {
-      this.connectError ??= new StackError(
-        'ERR_TIMED_OUT',
-        `${this.options.address} port ${this.options.port}: ${what} in ${timeoutMs} ms`,
-      )
+      this.connectError ??= new StackError('ERR_TIMED_OUT', `${what} in ${timeoutMs} ms`)
       this.session.terminate('timeout')
     }, timeoutMs)
   }

@@ -83,7 +83,7 @@ class TcpBulk implements BulkConnection {
   figures(): SenderFigures | null {
     const info = this.connection.info()
     if (info === null) return this.last
-    this.last = { retransmits: info.totalRetransmits, cwndBytes: info.cwndBytes, rttUs: info.srttUs }
+    this.last = { retransmits: info.retransmits, cwndBytes: info.cwndBytes, rttUs: info.srttUs }
     return this.last
   }
 

@@ -1,0 +1,115 @@
+/** A throughput test as iperf3 shows it. */
+import type { EndLine, IntervalLine, StartLine } from '../node/iperf/lines.ts'
+import { endSum, intervalSum, rate } from '../node/iperf/report.ts'
+
+const RULE = '- - - - - - - - - - - - - - - - - - - - - - - - -'
+
+/** Three digits that count, as iperf3 rounds: `9.33`, `67.1`, `480`. */
+function digits(value: number): string {
+  return value < 9.995 ? value.toFixed(2) : value < 99.95 ? value.toFixed(1) : value.toFixed(0)
+}
+
+function scaled(value: number, unit: number, names: readonly string[]): string {
+  let size = value
+  let power = 0
+  for (; size >= unit && power < names.length - 1; power++) size /= unit
+  return `${digits(size).padStart(4)} ${names[power]}`
+}
+
+/** `1.00 MBytes`. */
+export const bytesText = (bytes: number): string =>
+  scaled(bytes, 1_024, ['Bytes', 'KBytes', 'MBytes', 'GBytes', 'TBytes'])
+
+/** `67.1 Gbits/sec`. */
+export const rateText = (bitsPerSecond: number): string =>
+  scaled(bitsPerSecond, 1_000, ['bits/sec', 'Kbits/sec', 'Mbits/sec', 'Gbits/sec', 'Tbits/sec'])
+
+function row(
+  id: string,
+  start: number,
+  end: number,
+  bytes: number,
+  bitsPerSecond: number,
+  rest: string,
+): string {
+  const time = `${start.toFixed(2)}-${end.toFixed(2)}`.padStart(11).padEnd(14)
+  return `[${id}] ${time} sec  ${bytesText(bytes).padEnd(11)}  ${rateText(bitsPerSecond).padEnd(14)}  ${rest}`.trimEnd()
+}
+
+const idOf = (number: number): string => String(number).padStart(3)
+
+export function startText({ parameters, streams }: StartLine): string {
+  const lines = streams.map(
+    ({ number, local, remote }) =>
+      `[${idOf(number)}] local ${local.address} port ${local.port} connected to ${remote.address} port ${remote.port}`,
+  )
+  const what = { forward: 'the client sends', reverse: 'the server sends', both: 'both send' }[
+    parameters.direction
+  ]
+  lines.push(`[ ID] Interval            Transfer     Bitrate         Retr  Cwnd      (${what})`)
+  return lines.join('\n')
+}
+
+/** Whether streams of both directions are there: then each line says which it is. */
+const isBoth = (streams: readonly { readonly sending: boolean }[]): boolean =>
+  new Set(streams.map(({ sending }) => sending)).size > 1
+
+const role = (both: boolean, sending: boolean): string => (!both ? '' : sending ? 'TX  ' : 'RX  ')
+
+export function intervalText(line: IntervalLine): string {
+  const { start, end, streams, omitted } = line
+  const both = isBoth(streams)
+  const note = omitted ? '  (omitted)' : ''
+  const lines = streams.map(({ number, sending, bytes, retransmits, figures }) => {
+    const again = retransmits === null ? '' : String(retransmits).padStart(4)
+    const cwnd = figures === null ? '' : bytesText(figures.cwndBytes).padStart(12)
+    const rest = `${role(both, sending)}${again}${cwnd}${note}`
+    return row(idOf(number), start, end, bytes, rate(bytes, end - start), rest)
+  })
+  for (const sending of [true, false]) {
+    if (streams.filter(stream => stream.sending === sending).length < 2) continue
+    const { bytes, bitsPerSecond, retransmits } = intervalSum(line, sending)
+    const again = retransmits === null ? '' : String(retransmits).padStart(4)
+    lines.push(row('SUM', start, end, bytes, bitsPerSecond, `${role(both, sending)}${again}${note}`))
+  }
+  return lines.join('\n')
+}
+
+export function endText(line: EndLine): string {
+  const { streams } = line
+  const both = isBoth(streams)
+  const lines = [RULE, '[ ID] Interval            Transfer     Bitrate         Retr']
+  const add = (
+    id: string,
+    sending: boolean,
+    side: 'sent' | 'received',
+    bytes: number,
+    seconds: number,
+    again: number | null,
+  ): void => {
+    const retransmits = side === 'received' ? '' : again === null ? '' : String(again).padStart(4)
+    const who = side === 'sent' ? 'sender' : 'receiver'
+    lines.push(
+      row(
+        id,
+        0,
+        seconds,
+        bytes,
+        rate(bytes, seconds),
+        `${role(both, sending)}${retransmits.padEnd(4)}  ${who}`,
+      ),
+    )
+  }
+  for (const { number, sending, sent, sentSeconds, received, receivedSeconds, retransmits } of streams) {
+    add(idOf(number), sending, 'sent', sent, sentSeconds, retransmits)
+    add(idOf(number), sending, 'received', received, receivedSeconds, null)
+  }
+  for (const sending of [true, false]) {
+    if (streams.filter(stream => stream.sending === sending).length < 2) continue
+    for (const side of ['sent', 'received'] as const) {
+      const { bytes, seconds, retransmits } = endSum(line, sending, side)
+      add('SUM', sending, side, bytes, seconds, retransmits)
+    }
+  }
+  return lines.join('\n')
+}
