@@ -278,7 +278,7 @@ describe('cli/commands', () => {
         expect(line.startsWith(`${name}`), line).toBe(true)
         const words = line
           .slice(name.length)
-          .replace(/ (?:\||>|2>).*$/, '')
+          .replace(/ (?:[|<>]|2>).*$/, '')
           .split(' ')
           .filter(word => word !== '')
         expect(() => parseArguments(words, COMMANDS.find(one => one.name === name)!), line).not.toThrow()
