@@ -48,4 +48,13 @@ describe('heap', () => {
       bytesIn: 110_000 * 64,
     })
   }, 120_000)
+
+  it('100,000 idle connections with their streams open: at most 2 KiB for each in all, no block held', () => {
+    const output = execFileSync(process.execPath, [join(BUILD, 'streams.js')], { cwd: ROOT })
+    const { bytesEach, ...rest } = JSON.parse(output.toString()) as { bytesEach: number }
+    expect(bytesEach).toBeLessThanOrEqual(2_048)
+    // Less would mean that the measure is wrong: four queues and a control block alone are more.
+    expect(bytesEach).toBeGreaterThan(1_400)
+    expect(rest).toEqual({ blocksInUse: 0, states: { ESTABLISHED: 104_000 } })
+  }, 120_000)
 })
