@@ -55,7 +55,7 @@ export function ackIn(tcp: Tcp, tcb: Tcb, seg: Segment): boolean {
     if (seg.sackCount === 0 || flight.board.count === 0) return true
   }
   const inFlight = flight.board.count > 0
-  const freed = takeAck(tcp, tcb, flight, seg, advanced > 0 ? advanced : 0, opened)
+  const freed = takeAck(tcp, tcb, flight, seg, Math.max(advanced, 0), opened)
   if ((tcb.timers & T_PERSIST) !== 0 || flight.probing) afterProbe(tcp, tcb, flight)
   if (advanced > 0 || inFlight || opened > 0) tcp.schedule(tcb)
   if (freed !== null) {

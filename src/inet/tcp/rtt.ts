@@ -49,7 +49,7 @@ export function timeoutFor(tcp: Tcp, tcb: Tcb): number {
   const { rtoMinMs, rtoMaxMs, rtoInitialMs } = tcp.settings
   if (tcb.srtt === 0) return Math.max(tcb.rtoMs, Math.min(rtoInitialMs, rtoMaxMs))
   const ms = Math.ceil(tcb.srtt / 1_000) + Math.max(rtoMinMs, Math.ceil(tcb.rttvar / 250))
-  return ms < rtoMaxMs ? ms : rtoMaxMs
+  return Math.min(ms, rtoMaxMs)
 }
 
 /** §5.5: the timeout after so many expiries in a row, up to the ceiling (§2.5: at least 60 s). */
@@ -57,5 +57,5 @@ export function backedOff(tcp: Tcp, tcb: Tcb): number {
   const { rtoMaxMs } = tcp.settings
   let ms = tcb.rtoMs
   for (let i = 0; i < tcb.backoff && ms < rtoMaxMs; i++) ms *= 2
-  return ms < rtoMaxMs ? ms : rtoMaxMs
+  return Math.min(ms, rtoMaxMs)
 }

@@ -130,7 +130,7 @@ export class SendQueue {
           if (first !== null) freemsg(first)
           return null
         }
-        const part = have < length ? have : length
+        const part = Math.min(have, length)
         view.rptr = offset
         view.wptr = offset + part
         view.offload = 0

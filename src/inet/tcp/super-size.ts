@@ -32,5 +32,5 @@ export function superBytes(tcp: Tcp, tcb: Tcb): number {
     if (bytes > most) bytes = most
   }
   bytes -= bytes % mss
-  return bytes > mss ? bytes : mss
+  return Math.max(bytes, mss)
 }

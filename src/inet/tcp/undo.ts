@@ -30,7 +30,7 @@ export function undoRetransmitted(tcp: Tcp, tcb: Tcb, flight: Flight, segments: 
     flight.hasRetransmitStamp = true
     flight.retransmitStamp = (tcp.nowMs + tcb.tsOffset) | 0
   }
-  flight.undoRetransmits = segments + (flight.undoRetransmits > 0 ? flight.undoRetransmits : 0)
+  flight.undoRetransmits = segments + Math.max(flight.undoRetransmits, 0)
 }
 
 /** A duplicate arrived at the peer: one retransmission, of those since the marker, was needless. */

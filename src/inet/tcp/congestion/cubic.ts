@@ -58,7 +58,7 @@ export function cubicAcked(tcb: Tcb, flight: Flight, nowUs: number, bytes: numbe
   }
   // §4.4, §4.5: where the curve will be one round trip from now, at most half as much again.
   const goal = cubicWindow(t + tcb.srtt / 1e6, cc[K]!, cc[ORIGIN]!, mss)
-  const target = goal < cwnd ? cwnd : goal > 1.5 * cwnd ? 1.5 * cwnd : goal
+  const target = goal < cwnd ? cwnd : Math.min(goal, 1.5 * cwnd)
   const grown = cc[REST]! + ((target - cwnd) * Math.min(bytes, cwnd)) / cwnd
   const whole = Math.floor(grown)
   cc[REST] = grown - whole

@@ -21,7 +21,7 @@ export const CSS_ROUNDS = 5
  * @returns bytes that are left for congestion avoidance
  */
 export function slowStartAcked(tcb: Tcb, flight: Flight, bytes: number): number {
-  const limited = bytes < ABC_LIMIT_BYTES ? bytes : ABC_LIMIT_BYTES
+  const limited = Math.min(bytes, ABC_LIMIT_BYTES)
   const grown = flight.cssRounds > 0 ? Math.ceil(limited / CSS_GROWTH_DIVISOR) : limited
   const room = tcb.ssthresh - tcb.cwnd
   if (grown <= room) {
