@@ -277,6 +277,14 @@ describe('inet/tcp in synchronized states', () => {
     expect(flagsFor('AC', 2)).toBe('A')
     expect(flagsFor('AC', 3)).toBe('AE')
     expect(t.counters['ecn-ce-in']).toBe(2)
+    // A mark is told at once, also when acknowledgments are delayed.
+    listener.shift()!.intake!.quickAcks = 0
+    peer.send('AC', { data: 'x' }, { ecn: 2 })
+    t.advance(100)
+    t.take()
+    peer.send('A', { data: 'x' }, { ecn: 2 })
+    expect(t.take()).toEqual([])
+    expect(flagsFor('A', 3)).toBe('AE')
     t.finish()
   })
 })

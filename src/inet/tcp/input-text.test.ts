@@ -1,10 +1,12 @@
 /** Data out of order, in bounded memory, and what is said of it (RFC 2018; RFC 2883; checklist 3.5-46, 47, 58). */
 import { describe, expect, it } from 'vitest'
 import { allocb, freemsg } from '../../streams/mblk/alloc.ts'
+import type { Mblk } from '../../streams/mblk/mblk.ts'
+import { chainOf } from '../../streams/testing/messages.ts'
 import { pattern } from '../testing/packets.ts'
 import { PRESSURE_HARD, PRESSURE_NONE, PRESSURE_SOME, pressure } from './memory.ts'
 import { established } from './testing/peer.ts'
-import { makeTcpTest } from './testing/tcp-test.ts'
+import { makeTcpTest, type TcpTest } from './testing/tcp-test.ts'
 
 const SCALED = { windowScale: 7, sack: true } as const
 
@@ -157,4 +159,41 @@ describe('inet/tcp: out of order', () => {
     for (const mp of hoard) freemsg(mp)
     t.finish()
   })
+
+  it('checklist 3.5-58: a window full of single bytes that nobody reads holds no more than one of full segments', () => {
+    const t = makeTcpTest()
+    const peer = established(t, SCALED)
+    const bytes = pattern(5_000)
+    for (let i = 0; i < bytes.length; i++) {
+      peer.send('PA', { data: bytes.slice(i, i + 1) }, { shape: b => frame(t, b) }, i % 50 === 0)
+      t.take()
+    }
+    expect(t.tcp.memoryUsed).toBe(65_536 + 2 * 2_048)
+    expect(t.read(peer.tcb)).toEqual(bytes)
+    t.finish()
+  })
+
+  it('checklist 3.5-58: segments a little larger than a frame do not hold a block of 64 KiB each for ever', () => {
+    const t = makeTcpTest({ arenaOptions: { sizeBytes: 32 * 1024 * 1024, poison: false } })
+    const peer = established(t, SCALED)
+    const bytes = pattern(100 * 2_100)
+    for (let i = 0; i < 100; i++)
+      peer.send(
+        'PA',
+        { data: bytes.slice(i * 2_100, (i + 1) * 2_100) },
+        { shape: b => chainOf(t.arena, b, [1_900]) },
+      )
+    const bound = 2 * peer.tcb.rcvBuf + 68_608 + 100 * 2 * 2_048
+    expect(t.tcp.memoryUsed).toBeLessThan(bound)
+    expect(t.read(peer.tcb)).toEqual(bytes)
+    t.finish()
+  })
 })
+
+/** In a block as the device leaves it. */
+function frame(t: TcpTest, bytes: Uint8Array): Mblk {
+  const mp = allocb(t.arena, 1_900, 128)!
+  mp.dblk.bytes.set(bytes, mp.wptr)
+  mp.wptr += bytes.length
+  return mp
+}

@@ -36,10 +36,7 @@ export function textIn(tcp: Tcp, tcb: Tcb, seg: Segment): void {
     if (!inOrder(tcp, tcb, intake, seg)) return
   } else if (seg.seq !== tcb.rcvNxt) return outOfOrder(tcp, tcb, takeIntake(tcp, tcb), seg)
   const { intake } = tcb
-  if (
-    (seg.control & FIN) !== 0 ||
-    (intake !== null && intake.hasFin && ((tcb.rcvNxt - intake.finSeq) | 0) >= 0)
-  )
+  if ((seg.control & FIN) !== 0 || (intake?.hasFin && ((tcb.rcvNxt - intake.finSeq) | 0) >= 0))
     return finIn(tcp, tcb)
   tellReadable(tcp, tcb)
 }
@@ -82,7 +79,7 @@ function inOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): boolean {
     return false
   }
   let { length } = seg
-  const data = seg.data!
+  let data = seg.data!
   if (intake.reassembly !== null) {
     if ((seg.control & FIN) !== 0) dropReassembly(tcp, intake)
     else {
@@ -93,6 +90,7 @@ function inOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): boolean {
     // RFC 5681 §4.2: a segment that fills a gap is acknowledged at once.
     ackNow(tcp, tcb)
   }
+  if (intake.held > 2 * tcb.rcvBuf) data = condensed(tcp, data)
   enqueue(tcp, intake, data, length)
   seg.data = null
   tcb.rcvNxt = (tcb.rcvNxt + length) | 0

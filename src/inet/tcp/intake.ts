@@ -3,7 +3,7 @@
  * measures meanwhile. Pooled; an idle connection has none.
  */
 import { allocb, copyHead, freemsg } from '../../streams/mblk/alloc.ts'
-import { HEADROOM_BYTES } from '../../streams/mblk/arena.ts'
+import { FRAME_BLOCK_BYTES, HEADROOM_BYTES } from '../../streams/mblk/arena.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { messageBytes } from '../../streams/mblk/message.ts'
 import { readMessage } from '../../streams/mblk/pullup.ts'
@@ -19,6 +19,9 @@ const POOL_MAX = 1_024
 const LOOKS = 256
 /** Segments at the beginning that are acknowledged at once, so that the peer's slow start is not held up (as Linux). */
 export const QUICK_ACKS = 16
+/** Segments up to this are put behind what waits already, where that holds {@link COALESCE_HELD_BYTES}: the program is behind then. */
+const COALESCE_BYTES = 512
+const COALESCE_HELD_BYTES = 65_536
 /** A message is moved to a smaller block where that is at most one part in this many. */
 const CONDENSE_RATIO = 4
 
@@ -206,8 +209,17 @@ export function dropReassembly(tcp: Tcp, intake: Intake): void {
   tcp.intakes.giveReassembly(reassembly)
 }
 
-/** Puts a message at the end of what is in order. @param mp - consumed; @param length - its bytes */
+/**
+ * Puts a message at the end of what is in order. Behind a program that does not read, small segments share blocks, so that a
+ * window full of single bytes holds no more than one of full segments.
+ * @param mp - consumed; @param length - its bytes
+ */
 export function enqueue(tcp: Tcp, intake: Intake, mp: Mblk, length: number): void {
+  const behind = intake.held >= COALESCE_HELD_BYTES
+  if (behind && length <= COALESCE_BYTES && coalesce(tcp, intake.last!, mp, length)) {
+    intake.bytes += length
+    return
+  }
   mp.next = null
   if (intake.last === null) intake.first = mp
   else intake.last.next = mp
@@ -216,6 +228,19 @@ export function enqueue(tcp: Tcp, intake: Intake, mp: Mblk, length: number): voi
   intake.bytes += length
   intake.held += held
   tcp.memoryUsed += held
+}
+
+/** Copies a message behind another, if that has the room. @param mp - freed if so */
+function coalesce(tcp: Tcp, last: Mblk, mp: Mblk, length: number): boolean {
+  let tail = last
+  while (tail.cont !== null) tail = tail.cont
+  const { dblk } = tail
+  if (dblk.ref !== 1 || dblk.sizeClass === null || dblk.lim - tail.wptr < length) return false
+  readMessage(mp, 0, dblk.bytes, tail.wptr, length, 'stack')
+  tail.wptr += length
+  tcp.counters.condensed++
+  freemsg(mp)
+  return true
 }
 
 /** Takes the first message. */
@@ -282,20 +307,42 @@ export function noteDuplicate(intake: Intake, left: number, right: number): void
   intake.duplicateRight = right
 }
 
-/** A message in a block of its size, if the one it is in is much larger; the message itself otherwise. @param mp - consumed */
+/** A message in blocks of its size, if those it is in are much larger; the message itself otherwise. @param mp - consumed */
 export function condensed(tcp: Tcp, mp: Mblk): Mblk {
   const size = messageBytes(mp)
-  if ((size + HEADROOM_BYTES) * CONDENSE_RATIO > heldBytes(mp)) return mp
-  const small = allocb(tcp.arena, size, HEADROOM_BYTES)
+  const alone = size + HEADROOM_BYTES <= FRAME_BLOCK_BYTES
+  const needed = alone ? size + HEADROOM_BYTES : size + FRAME_BLOCK_BYTES
+  if (needed * CONDENSE_RATIO > heldBytes(mp)) return mp
+  const small = alone ? allocb(tcp.arena, size, HEADROOM_BYTES) : frames(tcp, size)
   if (small === null) return mp
-  readMessage(mp, 0, small.dblk.bytes, small.wptr, size, 'stack')
-  small.wptr += size
+  let at = 0
+  for (let bp: Mblk | null = small; bp !== null; bp = bp.cont) {
+    const part = Math.min(size - at, bp.dblk.lim - bp.wptr)
+    readMessage(mp, at, bp.dblk.bytes, bp.wptr, part, 'stack')
+    bp.wptr += part
+    at += part
+  }
   copyHead(small, mp)
   tcp.counters.condensed++
   mp.next = null
   mp.prev = null
   freemsg(mp)
   return small
+}
+
+/** Blocks of one frame each, for so many bytes together. */
+function frames(tcp: Tcp, size: number): Mblk | null {
+  let head: Mblk | null = null
+  for (; size > 0; size -= FRAME_BLOCK_BYTES) {
+    const bp = allocb(tcp.arena, FRAME_BLOCK_BYTES)
+    if (bp === null) {
+      if (head !== null) freemsg(head)
+      return null
+    }
+    bp.cont = head
+    head = bp
+  }
+  return head
 }
 
 /**

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { freemsg } from '../../streams/mblk/alloc.ts'
 import { pattern } from '../testing/packets.ts'
 import { receiveWindow, takeData, unreadBytes, windowScaleFor } from './receive.ts'
+import { stateName } from './states.ts'
 import { established, Peer } from './testing/peer.ts'
 import { makeTcpTest } from './testing/tcp-test.ts'
 
@@ -26,8 +27,9 @@ describe('inet/tcp: the window', () => {
   it('checklist 3.5-58: more than was announced is not taken', () => {
     const t = makeTcpTest({ connection: { receiveBytes: 2_000 } })
     const peer = established(t)
-    peer.send('PA', { seq: peer.next, data: pattern(3_000) })
+    peer.send('FPA', { seq: peer.next, data: pattern(3_000) })
     expect([t.takeOne().ack, t.counters['window-violated']]).toEqual([peer.next + 2_000, 1])
+    expect(stateName(peer.tcb.state)).toBe('ESTABLISHED')
     peer.send('FPA', { seq: (peer.next + 2_000) | 0, data: pattern(10) })
     expect(t.read(peer.tcb)).toEqual(pattern(3_000).slice(0, 2_000))
     expect(t.atEof(peer.tcb)).toBe(false)
