@@ -41,30 +41,33 @@ export class TupleHash {
     ports: number,
   ): number {
     const k = this.factors
-    let sum =
+    const sum =
       Math.imul(k[0]!, ports >>> 16) +
       Math.imul(k[1]!, ports & 0xffff) +
       Math.imul(k[2]!, r3 >>> 16) +
       Math.imul(k[3]!, r3 & 0xffff) +
       Math.imul(k[4]!, l3 >>> 16) +
       Math.imul(k[5]!, l3 & 0xffff)
-    // The words that all IPv4 addresses have in common can be left out.
-    if (r2 !== MAPPED_WORD || (r0 | r1) !== 0) {
-      sum =
-        (sum | 0) +
-        Math.imul(k[6]!, r0 >>> 16) +
-        Math.imul(k[7]!, r0 & 0xffff) +
-        Math.imul(k[8]!, r1 >>> 16) +
-        Math.imul(k[9]!, r1 & 0xffff) +
-        Math.imul(k[10]!, r2 >>> 16) +
-        Math.imul(k[11]!, r2 & 0xffff) +
-        Math.imul(k[12]!, l0 >>> 16) +
-        Math.imul(k[13]!, l0 & 0xffff) +
-        Math.imul(k[14]!, l1 >>> 16) +
-        Math.imul(k[15]!, l1 & 0xffff) +
-        Math.imul(k[16]!, l2 >>> 16) +
-        Math.imul(k[17]!, l2 & 0xffff)
-    }
-    return (sum | 0) >>> (32 - TUPLE_HASH_BITS)
+    // The words that all IPv4 addresses have in common are left out.
+    if (r2 === MAPPED_WORD && (r0 | r1) === 0) return (sum | 0) >>> (32 - TUPLE_HASH_BITS)
+    return ((sum | 0) + this.others(r0, r1, r2, l0, l1, l2)) >>> (32 - TUPLE_HASH_BITS)
+  }
+
+  private others(r0: number, r1: number, r2: number, l0: number, l1: number, l2: number): number {
+    const k = this.factors
+    const sum =
+      Math.imul(k[6]!, r0 >>> 16) +
+      Math.imul(k[7]!, r0 & 0xffff) +
+      Math.imul(k[8]!, r1 >>> 16) +
+      Math.imul(k[9]!, r1 & 0xffff) +
+      Math.imul(k[10]!, r2 >>> 16) +
+      Math.imul(k[11]!, r2 & 0xffff) +
+      Math.imul(k[12]!, l0 >>> 16) +
+      Math.imul(k[13]!, l0 & 0xffff) +
+      Math.imul(k[14]!, l1 >>> 16) +
+      Math.imul(k[15]!, l1 & 0xffff) +
+      Math.imul(k[16]!, l2 >>> 16) +
+      Math.imul(k[17]!, l2 & 0xffff)
+    return sum | 0
   }
 }
