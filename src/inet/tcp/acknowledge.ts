@@ -62,8 +62,8 @@ export function ackIn(tcp: Tcp, tcb: Tcb, seg: Segment): boolean {
     tcp.memoryUsed -= weightFreed
     // Last, with all in order: a free routine may call back.
     freemsg(freed)
-    tellRoom(tcp, tcb)
   }
+  if (advanced > 0) tellRoom(tcp, tcb)
   return true
 }
 

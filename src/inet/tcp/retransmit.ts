@@ -94,7 +94,7 @@ export function retransmitAt(tcp: Tcp, tcb: Tcb, flight: Flight, index: number, 
     segments += board.segmentCount(next)
     board.markRetransmitted(next, nowUs)
   }
-  const push = ((seq + length - queue.endSeq) | 0) >= 0 ? PSH : 0
+  const push = length > 0 && ((seq + length - queue.endSeq) | 0) >= 0 ? PSH : 0
   count(tcp, tcb, flight, length, segments)
   if (index === 0 && !((tcb.timers & T_LOSS) !== 0 && flight.reorderTimer)) armRetransmit(tcp, tcb)
   if (emitSegment(tcp, tcb, seq, ACK | push | fin, payload, length)) return true
