@@ -80,11 +80,30 @@ describe('inet/tcp: the window', () => {
     t.read(peer.tcb)
     t.flush()
     expect(t.takeOne().window).toBe(10_000)
+    for (const segments of [1, 3]) {
+      for (let i = 0; i < segments; i++) peer.data(new Uint8Array(1_000))
+      t.take()
+      t.read(peer.tcb)
+      t.flush()
+      expect(t.take()).toEqual([])
+    }
+    t.finish()
+  })
+
+  it('checklist 3.5-58: without memory it stays where it is; with little it grows by a few segments', () => {
+    const t = makeTcpTest({ connection: { receiveBytes: 60_000 } })
+    const peer = established(t)
     peer.data(new Uint8Array(1_000))
-    t.take()
-    t.read(peer.tcb)
+    for (let i = 0; i < 59; i++) peer.data(new Uint8Array(1_000), {}, false)
     t.flush()
-    expect(t.take()).toEqual([])
+    t.discard(peer.tcb)
+    const { tcp } = t
+    tcp.memoryUsed += tcp.settings.memoryBytes
+    expect(receiveWindow(tcp, peer.tcb)).toBe(0)
+    tcp.memoryUsed -= Math.floor(tcp.settings.memoryBytes / 5)
+    expect(receiveWindow(tcp, peer.tcb)).toBe(16 * 1_000)
+    tcp.memoryUsed = 0
+    expect(receiveWindow(tcp, peer.tcb)).toBe(60_000)
     t.finish()
   })
 
