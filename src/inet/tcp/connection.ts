@@ -75,6 +75,13 @@ export class Connection implements ConnectionUser {
     return above.count
   }
 
+  /** @param mp - consumed */
+  private up(mp: Mblk): void {
+    const { q } = this
+    if (!q.next!.forward.enabled) this.transport.programFollows()
+    putnext(q, mp)
+  }
+
   /** Hands up what is in order. */
   pull(): void {
     const { tcb, q, transport } = this
@@ -85,7 +92,7 @@ export class Connection implements ConnectionUser {
     while (this.hasRoom()) {
       const mp = takeData(tcp, tcb)
       if (mp === null) return this.tellEnd(tcb)
-      putnext(q, mp)
+      this.up(mp)
     }
   }
 
@@ -109,7 +116,7 @@ export class Connection implements ConnectionUser {
 
   private tell(mp: Mblk | null): boolean {
     if (mp === null) this.transport.retryLater(this.q)
-    else putnext(this.q, mp)
+    else this.up(mp)
     return mp !== null
   }
 
@@ -123,7 +130,7 @@ export class Connection implements ConnectionUser {
     const mp = makePrimitive(this.arena, CONN_CON)
     // Whoever waits for it would wait for ever.
     if (mp === null) abort(this.transport.tcp, this.tcb!)
-    else putnext(this.q, mp)
+    else this.up(mp)
   }
 
   /** MUST-32: the program hears of it at once, whatever it has not read. */

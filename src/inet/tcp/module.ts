@@ -21,7 +21,6 @@ import { connectionRequest, connectRequest, listenRequest, setTcp, type TcpOpenO
 import type { TcpCounters } from './counters.ts'
 import { describeConnection, describeListening, describeTcp, streamName } from './describe.ts'
 import { errorIn } from './errors-in.ts'
-import { segmentIn } from './input.ts'
 import { Listening } from './listening.ts'
 import { connect } from './open.ts'
 import type { TcpSettings } from './settings.ts'
@@ -193,9 +192,10 @@ function unlinkIp(transport: Transport): void {
 function lowerPut(transport: Transport, q: AnyQueue, mp: Mblk): void {
   if (isUnitdata(mp)) {
     const kind = mp.dblk.arena.words[(mp.rptr >> 2) + KIND]
-    if (kind === UNITDATA_IND || kind === ERROR_IND) {
+    if (kind === UNITDATA_IND) return transport.receive(mp)
+    if (kind === ERROR_IND) {
       transport.touch()
-      return kind === UNITDATA_IND ? segmentIn(transport.tcp, mp) : errorIn(transport.tcp, mp)
+      return errorIn(transport.tcp, mp)
     }
   }
   if (mp.type === M_FLUSH) return headFlush(q, mp)

@@ -14,6 +14,7 @@ import type { IpAddress } from '../address.ts'
 import type { SourceChoice } from '../udp/state.ts'
 import { Connection } from './connection.ts'
 import type { CloseReason, TcpHost } from './host.ts'
+import { segmentIn } from './input.ts'
 import type { Listener } from './listener.ts'
 import { Listening } from './listening.ts'
 import { PRESSURE_NONE, pressure } from './memory.ts'
@@ -49,8 +50,11 @@ export class Transport implements TcpHost {
   /** For the earliest deadline of the core; armed for an earlier one it looks in vain, which costs less than to move it at every segment. */
   private timer: Timer | null = null
   private timerIsLate = false
-  /** The flush let others go first, once. */
-  private yielded = false
+  /** A segment is in the core's hands. */
+  private receiving = false
+  private flushWanted = false
+  /** A program was called for after the flush: it goes first. */
+  private programIsBehind = false
   private readonly shared = new Map<string, ConnectionSettings>()
   /** Streams that found no block for a primitive. */
   private readonly starved: AnyQueue[] = []
@@ -92,14 +96,36 @@ export class Transport implements TcpHost {
     this.flusher = this.timer = this.starvedTimer = null
   }
 
-  /** The control stream's service procedure: after the programs that are in line had their turn, so that a reply carries the acknowledgment. */
+  /**
+   * A segment from IP. The flush gets in line behind the program that the segment was for, so that its answer carries the
+   * acknowledgment, and in front of the device, so that it leaves with the next exchange.
+   * @param mp - consumed: an UNITDATA_IND
+   */
+  receive(mp: Mblk): void {
+    this.touch()
+    this.receiving = true
+    try {
+      segmentIn(this.tcp, mp)
+    } finally {
+      this.receiving = false
+    }
+    if (!this.flushWanted) return
+    this.flushWanted = false
+    this.wantsFlush()
+  }
+
+  /** A program is about to be called for. */
+  programFollows(): void {
+    if (this.flusher?.enabled === true) this.programIsBehind = true
+  }
+
+  /** The control stream's service procedure. */
   serveFlush(): void {
-    if (!this.yielded && !this.runtime.scheduler.idle) {
-      this.yielded = true
+    if (this.programIsBehind) {
+      this.programIsBehind = false
       qenable(this.flusher!)
       return
     }
-    this.yielded = false
     this.touch()
     flush(this.tcp)
     if (this.timerIsLate) this.setTimer()
@@ -166,7 +192,8 @@ export class Transport implements TcpHost {
   }
 
   wantsFlush(): void {
-    if (this.flusher !== null) qenable(this.flusher)
+    if (this.receiving) this.flushWanted = true
+    else if (this.flusher !== null) qenable(this.flusher)
   }
 
   timerMoved(): void {
