@@ -12,7 +12,7 @@ import { establish } from './establish.ts'
 import { textIn } from './input-text.ts'
 import { noteDuplicate, takeIntake } from './intake.ts'
 import type { Segment } from './segment.ts'
-import { CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_RECEIVED } from './states.ts'
+import { CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_RECEIVED } from './states.ts'
 import { F_ECE_OUT, F_ECN, F_FIN_SENT, F_ORPHAN, F_SACK, F_TIMESTAMPS, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { urgentIn } from './urgent.ts'
@@ -33,7 +33,7 @@ export function synchronizedIn(tcp: Tcp, tcb: Tcb, seg: Segment): void {
     ((tcb.flags & F_TIMESTAMPS) === 0 || (seg.hasTimestamps && ((seg.tsValue - tcb.tsRecent) | 0) >= 0))
   if (!expected && !isAcceptable(tcp, tcb, seg)) return
   tcb.lastInAt = tcp.nowMs
-  tcb.probes = 0
+  if (tcb.probes !== 0) tcb.probes = 0
   noteTimestamp(tcp, tcb, seg)
   if (tcb.state === SYN_RECEIVED) {
     if (!completeOpening(tcp, tcb, seg)) return
@@ -42,6 +42,8 @@ export function synchronizedIn(tcp: Tcp, tcb: Tcb, seg: Segment): void {
     challengeAck(tcp, tcb)
     return
   }
+  // What the ACK said may have ended it (a window of zero too many).
+  if (tcb.state === CLOSED) return
   if ((tcb.flags & F_FIN_SENT) !== 0 && tcb.sndUna === tcb.sndNxt && !finAcknowledged(tcp, tcb)) return
   if ((tcb.flags & F_ECN) !== 0 && seg.length > 0) congestionMarks(tcp, tcb, seg)
   if (!expected) urgentIn(tcp, tcb, seg)
