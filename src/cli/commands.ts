@@ -7,6 +7,7 @@ import { UsageError } from './exit-codes.ts'
 import { LAB_COMMANDS } from './lab-commands.ts'
 import { MODULE_COMMANDS } from './module-commands.ts'
 import { NODE_COMMANDS } from './node-commands.ts'
+import { SIM_COMMANDS } from './sim-commands.ts'
 import { TCP_COMMANDS } from './tcp-commands.ts'
 import { TRAFFIC_COMMANDS } from './traffic-commands.ts'
 
@@ -15,6 +16,7 @@ export const GROUPS: readonly GroupSpec[] = [
   { name: 'node', summary: 'One node.' },
   { name: 'module', summary: 'Protocol modules of your own.' },
   { name: 'tcp', summary: 'The reliable transport by hand.' },
+  { name: 'sim', summary: 'Simulations that a seed repeats.' },
   { name: 'bench', summary: 'Measurements.' },
 ]
 
@@ -44,6 +46,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...TRAFFIC_COMMANDS,
   ...MODULE_COMMANDS,
   ...TCP_COMMANDS,
+  ...SIM_COMMANDS,
   ...BENCH_COMMANDS,
   DOCTOR,
   completion,

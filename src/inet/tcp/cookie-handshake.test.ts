@@ -74,6 +74,21 @@ describe('inet/tcp: SYN cookies', () => {
     t.finish()
   })
 
+  it('data that overtook the first segment proves no cookie and is dropped: the connection opens when it comes again', () => {
+    const t = makeTcpTest({ settings: { synCookies: 2 } })
+    const listener = t.listen()
+    const peer = new Peer(t, FULL)
+    peer.halfOpen()
+    const first = peer.next
+    peer.send('PA', { seq: (first + 100) | 0, data: new Uint8Array(50) })
+    peer.send('FA', { seq: (first + 150) | 0 })
+    expect([t.take(), listener.waiting, t.counters['syn-cookies-wrong']]).toEqual([[], 0, 2])
+    peer.send('PA', { seq: first, data: new Uint8Array(100) })
+    expect([listener.waiting, t.counters['syn-cookies-accepted']]).toEqual([1, 1])
+    t.take()
+    t.finish()
+  })
+
   it('while no cookie was sent, an ACK costs no hash', () => {
     const t = makeTcpTest()
     t.listen()

@@ -1,6 +1,6 @@
 /** Passive opening without any memory of the SYN: a cookie goes out, and comes back in the ACK (RFC 4987 §3.6). */
 import { LOCAL, REMOTE } from '../unitdata.ts'
-import { CWR, ECE } from '../wire/tcp.ts'
+import { CWR, ECE, FIN } from '../wire/tcp.ts'
 import { emitSynAckTo } from './emit-bare.ts'
 import { defaultMss, firstReceiveBytes, makeTcbFor, scaleToOffer } from './establish.ts'
 import { hasRoom, join } from './handshake.ts'
@@ -82,7 +82,8 @@ export function cookieAckIn(tcp: Tcp, listener: Listener, seg: Segment): boolean
   )
   if (mss === 0) {
     tcp.counters['syn-cookies-wrong']++
-    return false
+    // Only the first segment behind the SYN proves a cookie. Data that overtook it is sent again; a reset would end an honest connection.
+    return seg.length > 0 || (seg.control & FIN) !== 0
   }
   if (!hasRoom(tcp, listener)) return true
   tcp.counters['syn-cookies-accepted']++

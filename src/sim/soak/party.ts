@@ -123,6 +123,7 @@ export class Party {
   /** Both directions are done with: gives the connection up, which TCP then ends by itself. */
   private finishIfDone(): void {
     if (!this.ended || !this.shut || this.stage !== 'working') return
+    if (this.part.lingers && this.connection.closeReason === null) return
     this.stage = 'closed'
     this.release()
   }

@@ -7,7 +7,7 @@ import { TcpConnection, TcpListener } from '../../socket/tcp-endpoint.ts'
 import { Arena, LINK_CSUM, LINK_TSO4, LINK_TSO6, Runtime, Stream, Timer } from '../../streams/index.ts'
 import { Party } from './party.ts'
 import { type ConnectionPlan, drawScenario, type Scenario } from './scenario.ts'
-import { makeTraceModule, Trace } from './trace.ts'
+import { makeTraceModule, type PacketListener, Trace } from './trace.ts'
 
 export interface SoakResult {
   readonly seed: number
@@ -22,7 +22,7 @@ export interface SoakResult {
 }
 
 /** A scenario that takes longer has stalled: virtual time. */
-const LIMIT_MS = 30 * 60_000
+const LIMIT_MS = 4 * 60 * 60_000
 const TURNS_MAX = 1_000_000
 const FIRST_PORT = 7_000
 const ARENA_BYTES = 24 * 1024 * 1024
@@ -159,7 +159,7 @@ class Soak {
     this.settle()
     while (!this.isDone) {
       if (this.clock.now() > LIMIT_MS * 1_000) {
-        this.problems.push(`stalled: not done after ${LIMIT_MS / 60_000} virtual minutes`)
+        this.problems.push(`stalled: not done after ${LIMIT_MS / 3_600_000} virtual hours`)
         break
       }
       if (!this.step()) {
@@ -199,9 +199,17 @@ class Soak {
   }
 }
 
-/** Runs what a seed stands for, to its end. */
-export function soak(seed: number, scenario: Scenario = drawScenario(seed)): SoakResult {
+/** How a run is had again, for messages. */
+export const replayHint = (seed: number): string => `again: putnext sim run tcp --seeds ${seed} --packets`
+
+/** Runs what a seed stands for, to its end. @param listener - told of every packet at the client's end of the wire */
+export function soak(
+  seed: number,
+  scenario: Scenario = drawScenario(seed),
+  listener: PacketListener | null = null,
+): SoakResult {
   const run = new Soak(scenario)
+  run.trace.listener = listener
   try {
     run.run()
     run.finish()

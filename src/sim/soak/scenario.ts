@@ -14,6 +14,8 @@ export interface Part {
   readonly take: number
   /** Waits for the end of the other side's data before it sends its own: request and answer. */
   readonly answers: boolean
+  /** Gives the connection up only when TCP has ended it, not as soon as its own part is done. */
+  readonly lingers: boolean
   readonly settings: Partial<ConnectionSettings>
 }
 
@@ -48,23 +50,33 @@ const pick = <T>(random: Random, choices: readonly T[]): T => choices[random.bel
 /** Zero in half of the cases, else up to `most`. */
 const sometimes = (random: Random, most: number): number => (chance(random, 0.5) ? 0 : random.unit() * most)
 
-function drawImpair(random: Random): Record<string, unknown> {
-  const delay = sometimes(random, 100)
+interface Impairment {
+  readonly loss: number
+  readonly corrupt: number
+  readonly reorder: number
+  readonly jitter: number
+  readonly [option: string]: unknown
+}
+
+function drawImpair(random: Random): Impairment {
+  const delay = chance(random, 0.1) ? 1_000 * random.unit() : sometimes(random, 100)
   return {
     seed: random.int32() >>> 0,
     delay,
-    jitter: Math.min(delay, sometimes(random, 20)),
+    jitter: Math.min(delay, sometimes(random, chance(random, 0.2) ? 200 : 20)),
     jitterReorder: chance(random, 0.5),
-    loss: sometimes(random, 0.08),
-    duplicate: sometimes(random, 0.05),
-    reorder: sometimes(random, 0.1),
-    corrupt: sometimes(random, 0.02),
-    ...(chance(random, 0.3) ? { rate: logarithmic(random, 1e6, 1e9), limit: 200 } : {}),
+    loss: sometimes(random, chance(random, 0.2) ? 0.2 : 0.05),
+    duplicate: sometimes(random, chance(random, 0.2) ? 0.5 : 0.05),
+    reorder: sometimes(random, chance(random, 0.2) ? 0.5 : 0.1),
+    corrupt: sometimes(random, 0.03),
+    ...(chance(random, 0.3)
+      ? { rate: logarithmic(random, 1e6, 1e9), limit: logarithmic(random, 10, 400) }
+      : {}),
   }
 }
 
 function drawPart(random: Random, answers: boolean): Part {
-  const bytes = chance(random, 0.1) ? 0 : logarithmic(random, 1, 400_000)
+  const bytes = chance(random, 0.1) ? 0 : logarithmic(random, 1, 1_500_000)
   return {
     bytes,
     chunk: logarithmic(random, 1 + (bytes >> 9), 100_000),
@@ -72,6 +84,7 @@ function drawPart(random: Random, answers: boolean): Part {
     pauseMs: logarithmic(random, 1, 3_000),
     take: logarithmic(random, 500, 300_000),
     answers,
+    lingers: chance(random, 0.5),
     settings: {
       noDelay: chance(random, 0.5),
       congestion: pick(random, ['cubic', 'newreno']),
@@ -92,40 +105,59 @@ const drawTcp = (random: Random): Partial<TcpSettings> => ({
   mtuProbing: pick(random, [0, 1, 2]),
   pacing: chance(random, 0.25) ? 1 : 0,
   autoTuning: chance(random, 0.8) ? 1 : 0,
+  delayedAckMs: pick(random, [0, 40, 40, 499]),
+  initialWindowSegments: pick(random, [1, 3, 10, 10, 64]),
+  rtoMinMs: pick(random, [50, 200, 200, 1_000]),
+  reassemblySegments: pick(random, [100, 1_024, 1_024]),
+  ...(chance(random, 0.2) ? { memoryBytes: logarithmic(random, 1_048_576, 4_194_304) } : {}),
 })
 
 /**
  * A SYN cookie leaves nothing behind: if the handshake's last segment is lost, the server knows of the connection only when
- * the client says something more. A client that waits for the server to begin would wait for ever (RFC 4987 §3.6).
+ * the client says something more, and if segments overtake each other, a true one may seem to bring a wrong cookie
+ * (RFC 4987 §3.6). So cookies are not forced where the client waits for the server, or its way is not straight.
  */
-function withoutForcedCookies(tcp: Partial<TcpSettings>): Partial<TcpSettings> {
-  return tcp.synCookies === 2 ? { ...tcp, synCookies: 1 } : tcp
+function mayForceCookies(connections: readonly ConnectionPlan[], way: Impairment): boolean {
+  return (
+    !connections.some(plan => plan.client.answers) && way.loss + way.corrupt + way.reorder + way.jitter === 0
+  )
 }
 
-function drawConnection(random: Random): ConnectionPlan {
+function drawConnection(random: Random, mtu: number): ConnectionPlan {
   const client = drawPart(random, chance(random, 0.1))
   return {
     beginsMs: random.below(500),
-    family: pick(random, [4, 6] as const),
+    // RFC 8200 §5: IPv6 has no link below 1,280.
+    family: mtu < 1_280 ? 4 : pick(random, [4, 6] as const),
     client,
     // If both waited for the other's end, neither would begin.
     server: drawPart(random, !client.answers && chance(random, 0.4)),
   }
 }
 
+const linger = (plan: ConnectionPlan): ConnectionPlan => ({
+  ...plan,
+  client: { ...plan.client, lingers: true },
+  server: { ...plan.server, lingers: true },
+})
+
 /** The same seed gives the same scenario. */
 export function drawScenario(seed: number): Scenario {
   const random = new Prng(seed)
-  const connections = Array.from({ length: 1 + random.below(4) }, () => drawConnection(random))
+  const mtu = pick(random, [576, 1_280, 1_500, 1_500, 9_000])
+  const connections = Array.from({ length: 1 + random.below(4) }, () => drawConnection(random, mtu))
   const [client, server] = [drawTcp(random), drawTcp(random)]
-  const isQuiet = connections.some(plan => plan.client.answers)
+  const impair = [drawImpair(random), drawImpair(random)] as const
+  const forces = mayForceCookies(connections, impair[0])
+  // What a program gave up TCP ends by itself, but not for ever: on a way this bad it may take longer.
+  const isBad = impair.some(({ loss, corrupt }) => loss + corrupt > 0.03)
   return {
     seed,
-    mtu: pick(random, [576, 1_280, 1_500, 1_500, 9_000]),
+    mtu,
     offload: chance(random, 0.5),
-    impair: [drawImpair(random), drawImpair(random)],
+    impair,
     cut: chance(random, 0.15) ? { atMs: random.below(2_000), forMs: logarithmic(random, 10, 8_000) } : null,
-    tcp: [client, isQuiet ? withoutForcedCookies(server) : server],
-    connections,
+    tcp: [client, !forces && server.synCookies === 2 ? { ...server, synCookies: 1 } : server],
+    connections: isBad ? connections.map(linger) : connections,
   }
 }

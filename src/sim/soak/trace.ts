@@ -7,12 +7,17 @@ import {
   putnext,
   type Queue,
   type Runtime,
+  readMessage,
 } from '../../streams/index.ts'
 
 /** Bytes of each block that are hashed: headers, and enough data to tell two streams apart. */
 const HASHED_BYTES = 96
 
+/** Takes a packet: when, which way, and its bytes. For people who look at one run. */
+export type PacketListener = (us: number, isRead: boolean, packet: Uint8Array) => void
+
 export class Trace {
+  listener: PacketListener | null = null
   private hash = 0x811c9dc5 | 0
   packets = 0
 
@@ -25,6 +30,7 @@ export class Trace {
 
   packet(mp: Mblk, runtime: Runtime, isRead: boolean): void {
     this.packets++
+    this.tell(mp, runtime, isRead)
     this.word(runtime.clock.now())
     this.word(messageBytes(mp) * 2 + Number(isRead))
     for (let bp: Mblk | null = mp; bp !== null; bp = bp.cont) {
@@ -33,6 +39,13 @@ export class Trace {
       for (let i = bp.rptr; i < end; i++) h = Math.imul(h ^ bp.bytes[i]!, 0x01000193)
       this.hash = h
     }
+  }
+
+  private tell(mp: Mblk, runtime: Runtime, isRead: boolean): void {
+    if (this.listener === null) return
+    const packet = new Uint8Array(messageBytes(mp))
+    readMessage(mp, 0, packet, 0, packet.length, 'kernel')
+    this.listener(runtime.clock.now(), isRead, packet)
   }
 
   /** Eight hexadecimal digits. */
