@@ -405,8 +405,6 @@ const scenarios: Scenarios = {
       socket instanceof module.Socket,
       socket instanceof (module as unknown as { Stream: typeof module.Socket }).Stream,
     )
-    const { default: net } = await import('node:net')
-    log.add('socket', socket instanceof net.Socket, module.createServer() instanceof net.Server)
     const called = (module.Socket as unknown as (options?: object) => typeof socket)({ allowHalfOpen: true })
     log.add('socket', called instanceof module.Socket, called.allowHalfOpen)
     class Mine extends module.Socket {

@@ -26,8 +26,6 @@ export interface ConnectOptions extends TcpSocketConnectOpts {
 /** A socket as its attempts see it. */
 export interface ConnectingSocket {
   isConnecting(): boolean
-  /** The `signal` of its options was aborted. */
-  isAborted(): boolean
   emit(event: string, ...args: unknown[]): boolean
   destroy(error?: Error): unknown
   /** Something happened: the idle timer begins again. */
@@ -237,7 +235,7 @@ export class Connecting {
   private tryNext(): void {
     const { socket, errors, port } = this
     const list = this.list!
-    while (!socket.isAborted()) {
+    while (socket.isConnecting()) {
       if (this.next === list.length) {
         socket.destroy(
           errors.length === 0 ? netUsageError('ERR_SOCKET_CONNECTION_TIMEOUT') : attemptsError(errors),

@@ -70,7 +70,7 @@ export class Outbox {
   private fill(): Mblk | null {
     const { arena } = this
     const size = Math.min(this.left, BLOCK_BYTES)
-    const mp = allocb(arena, size, HEADROOM_BYTES)
+    const mp = arena.spares(size + HEADROOM_BYTES) ? allocb(arena, size, HEADROOM_BYTES) : null
     if (mp === null) return null
     const { bytes } = mp.dblk
     const end = mp.wptr + size

@@ -1,18 +1,18 @@
 /**
- * Stream sockets of our stack in the shape of node:net (Node 20): same calls, events, errors and their order. A socket is a
- * `net.Socket` of Node's, so that what asks for one takes it; but nothing of the kernel is behind it. What differs is in
- * `docs/divergence.md`. As a Duplex it copies data once at this edge, each way, because a program may keep what it is given;
- * {@link Socket.getmsg}, {@link Socket.putmsg} and {@link Socket.sendOwned} are the way without copies.
+ * Stream sockets of our stack in the shape of node:net (Node 20): same calls, events, errors and their order. What differs is
+ * in `docs/divergence.md`. As a Duplex a socket copies data once at this edge, each way, because a program may keep what it is
+ * given; {@link Socket.getmsg}, {@link Socket.putmsg} and {@link Socket.sendOwned} are the way without copies.
  */
 import type { EventEmitter } from 'node:events'
-import net from 'node:net'
+import type net from 'node:net'
+import { Duplex, type DuplexOptions } from 'node:stream'
 import type { StackError } from '../base/errors.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
-import { argumentTypeError, systemError } from './errors.ts'
+import { argumentTypeError, coded, systemError } from './errors.ts'
 import type { SocketHost } from './host.ts'
 import { checkFunction, readCall } from './net-arguments.ts'
 import { Connecting, type ConnectingSocket, type ConnectOptions } from './net-connect.ts'
-import { connectError, descriptorError, missingOptionsError, netUsageError } from './net-errors.ts'
+import { connectError, missingOptionsError, netUsageError } from './net-errors.ts'
 import {
   CHUNK_BYTES,
   CONNECTED,
@@ -25,7 +25,14 @@ import {
   TAKE,
 } from './net-handle.ts'
 import { SocketState } from './net-state.ts'
-import { type AcceptOptions, type Named, nextBuffer, readOnread, type SocketOptions } from './net-types.ts'
+import {
+  type AcceptOptions,
+  checkOptions,
+  type Named,
+  nextBuffer,
+  readOnread,
+  type SocketOptions,
+} from './net-types.ts'
 import type { TcpConnection } from './tcp-endpoint.ts'
 
 type Done = (error?: Error | null) => void
@@ -43,7 +50,13 @@ const PIECE_BYTES = 64 * 1024
 /** Makes the socket of a connection that a server accepted. */
 export let acceptSocket: (host: SocketHost, connection: TcpConnection, options: AcceptOptions) => Socket
 
-export class Socket extends net.Socket implements HandleOwner {
+/**
+ * For the compiler a `net.Socket`, which it can stand in for; at run time no more than a Duplex: TLS takes whatever is an
+ * instance of `net.Socket` for a descriptor of the kernel.
+ */
+const Base = Duplex as unknown as new (options: DuplexOptions) => net.Socket
+
+export class Socket extends Base implements HandleOwner {
   readonly #state: SocketState
   declare connecting: boolean
   declare timeout?: number
@@ -51,18 +64,26 @@ export class Socket extends net.Socket implements HandleOwner {
   declare autoSelectFamilyAttemptedAddresses: string[]
   declare server: unknown
   declare _server: Counting | null
-  declare _aborted?: boolean
 
   /** @throws TypeError with Node's codes for options that are wrong, or that name something of the kernel's */
   constructor(host: SocketHost, options?: SocketOptions) {
-    const { fd, handle, onread, ...rest } = { ...options } as SocketOptions & {
-      fd?: unknown
-      handle?: unknown
-    }
-    if (fd !== undefined || typeof options === 'number') throw descriptorError('options.fd', fd ?? options)
-    if (handle) throw descriptorError('options.handle', handle)
-    super(rest as net.SocketConstructorOpts)
+    checkOptions(options)
+    const { onread, ...rest } = { ...options }
+    const allowHalfOpen = Boolean(rest.allowHalfOpen)
+    super({
+      ...rest,
+      allowHalfOpen,
+      emitClose: false,
+      autoDestroy: true,
+      decodeStrings: false,
+    } as DuplexOptions)
+    this.connecting = false
+    this.server = null
+    this._server = null
+    this.on('end', refuseWrites)
     this.#state = new SocketState(host, readOnread(onread), rest)
+    // As Node: a signal that was aborted before has had its say, and the socket may be used.
+    if (this.destroyed) undestroy(this)
   }
 
   static {
@@ -86,6 +107,8 @@ export class Socket extends net.Socket implements HandleOwner {
         },
       })
     }
+    define('_connecting', socket => socket.connecting)
+    define('readyState', socket => readyState(socket))
     define('pending', socket => !socket.#state.isOpen || socket.connecting)
     define('bufferSize', socket => (socket.#state.isOpen ? socket.writableLength : undefined))
     define('bytesRead', socket => socket.#state.bytesRead)
@@ -116,7 +139,7 @@ export class Socket extends net.Socket implements HandleOwner {
     // What the end of the last connection put there.
     if (Object.hasOwn(this, 'write')) delete (this as { write?: unknown }).write
     const state = this.#state
-    if (state.open()) (this as unknown as { _undestroy(): void })._undestroy()
+    if (state.open()) undestroy(this)
     state.timer.refresh()
     this.connecting = true
     if (path) {
@@ -133,7 +156,6 @@ export class Socket extends net.Socket implements HandleOwner {
   #view(): ConnectingSocket {
     return {
       isConnecting: () => this.connecting,
-      isAborted: () => this._aborted === true,
       emit: (event, ...args) => this.emit(event, ...args),
       destroy: error => this.destroy(error),
       tries: list => {
@@ -331,6 +353,12 @@ export class Socket extends net.Socket implements HandleOwner {
 
   // ---- the end
 
+  override destroySoon(): void {
+    if (this.writable) this.end()
+    if (this.writableFinished) this.destroy()
+    else this.once('finish', this.destroy)
+  }
+
   override resetAndDestroy(): this {
     const reset = (): void => {
       this.resetAndClosing = true
@@ -421,6 +449,29 @@ export class Socket extends net.Socket implements HandleOwner {
   _getpeername(): Named {
     return this.#state.remoteName(this.connecting)
   }
+}
+
+/** In the place of `write` once the peer has ended, and with it this socket. */
+function writeAfterEnd(this: Socket, chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+  const write = Duplex.prototype.write as (...args: unknown[]) => boolean
+  if (!this.writableEnded) return write.call(this, chunk, encoding, callback)
+  const error = coded(Error, 'EPIPE', 'This socket has been ended by the other party')
+  const told = typeof encoding === 'function' ? encoding : callback
+  if (typeof told === 'function') process.nextTick(told as (error: Error) => void, error)
+  this.destroy(error)
+  return false
+}
+
+function refuseWrites(this: Socket): void {
+  if (!this.allowHalfOpen) this.write = writeAfterEnd as Socket['write']
+}
+
+const undestroy = (socket: Socket): void => (socket as unknown as { _undestroy(): void })._undestroy()
+
+function readyState({ connecting, readable, writable }: Socket): net.SocketReadyState {
+  if (connecting) return 'opening'
+  if (readable) return writable ? 'open' : 'readOnly'
+  return writable ? 'writeOnly' : 'closed'
 }
 
 const bytesOf = (chunk: Buffer | string, encoding: BufferEncoding): Buffer =>

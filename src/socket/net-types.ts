@@ -2,6 +2,8 @@
 import type { AddressInfo, BlockList, ConnectOpts, ServerOpts, SocketConstructorOpts } from 'node:net'
 import { isUint8Array } from 'node:util/types'
 import type { SocketName } from '../inet/udp/endpoint.ts'
+import { checkNumber } from './dgram-arguments.ts'
+import { argumentValueError, descriptorError } from './net-errors.ts'
 
 /** What {@link Socket} may be told; of node:net, the undocumented ones that programs use too. */
 export interface SocketOptions extends Omit<SocketConstructorOpts, 'fd'>, ConnectOpts {
@@ -12,6 +14,20 @@ export interface SocketOptions extends Omit<SocketConstructorOpts, 'fd'>, Connec
   readonly highWaterMark?: number | undefined
   readonly readableHighWaterMark?: number | undefined
   readonly writableHighWaterMark?: number | undefined
+}
+
+const NOT_SUPPORTED = ['objectMode', 'readableObjectMode', 'writableObjectMode'] as const
+
+/** @throws TypeError with Node's codes for options that are wrong, or that name something of the kernel's */
+export function checkOptions(options: unknown): void {
+  if (typeof options === 'number') throw descriptorError('options.fd', options)
+  const given = (options ?? {}) as Record<string, unknown>
+  for (const name of NOT_SUPPORTED)
+    if (given[name]) throw argumentValueError(`options.${name}`, given[name], 'is not supported')
+  const { keepAliveInitialDelay, fd, handle } = given
+  if (keepAliveInitialDelay !== undefined) checkNumber('options.keepAliveInitialDelay', keepAliveInitialDelay)
+  if (fd !== undefined) throw descriptorError('options.fd', fd)
+  if (handle) throw descriptorError('options.handle', handle)
 }
 
 export interface ServerOptions extends ServerOpts {

@@ -27,6 +27,7 @@ import { type StateName, stateName } from '../inet/tcp/states.ts'
 import { urgentAhead } from '../inet/tcp/urgent.ts'
 import type { SocketName } from '../inet/udp/endpoint.ts'
 import { esballoc, freemsg } from '../streams/mblk/alloc.ts'
+import { HEADROOM_BYTES } from '../streams/mblk/arena.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { adjmsg, dropEmptyHead, messageBytes } from '../streams/mblk/message.ts'
 import { messageFrom, readMessage } from '../streams/mblk/pullup.ts'
@@ -201,7 +202,9 @@ export class TcpConnection implements Program {
     let done = 0
     while (done < bytes.length && canputnext(stream.top.other)) {
       const part = Math.min(WRITE_BYTES, bytes.length - done)
-      const mp = messageFrom(arena, bytes, done, done + part, 'edge')
+      const mp = arena.spares(part + HEADROOM_BYTES)
+        ? messageFrom(arena, bytes, done, done + part, 'edge')
+        : null
       if (mp === null) {
         this.connection.transport.retryLater(stream.top.other)
         break

@@ -1,0 +1,2 @@
+/** Brings no types of its own. */
+declare module 'ws'
