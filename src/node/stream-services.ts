@@ -113,6 +113,8 @@ export class StreamServices {
   }
 
   private reflect(conn: TcpConnection): void {
+    // It was reset, and what still waits in front of that news goes nowhere.
+    if (conn.closeReason !== null) return drain(conn)
     const late = this.held.get(conn)
     if (late !== undefined) {
       if (!conn.putmsg(late)) return
@@ -149,8 +151,7 @@ export class StreamServices {
 
   private pump(conn: TcpConnection): void {
     const { characters } = this
-    if (characters === null) return
-    for (;;) {
+    while (characters !== null && conn.closeReason === null) {
       const mp = characters.share()
       if (mp === null) return this.giveUp(conn)
       if (conn.putmsg(mp)) continue

@@ -147,7 +147,9 @@ class ClientRun implements ClientHost {
         this.wait('no results')
       },
       onFailed: reason => this.session.streamFailed(reason),
+      endsSenders: false,
     })
+    this.traffic.begin()
   }
 
   measure(): SideResults {

@@ -181,7 +181,9 @@ class ServedTest implements SessionHost {
       tell,
       onUsedUp: null,
       onFailed: reason => this.session.streamFailed(reason),
+      endsSenders: true,
     })
+    this.traffic.begin()
   }
 
   measure(): SideResults {

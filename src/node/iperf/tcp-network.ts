@@ -72,6 +72,7 @@ class TcpBulk implements BulkConnection {
   }
 
   sendShared(size: number): boolean {
+    if (this.connection.closeReason !== null) return false
     const mp = this.network.shared().share(size)
     // As many views are alive as may be: acknowledgments free some, and then there is room.
     if (mp === null) return false

@@ -34,6 +34,11 @@ export interface TrafficOptions {
   /** Whether this side ends the test: called when time, bytes or blocks are used up. */
   readonly onUsedUp: (() => void) | null
   readonly onFailed: (reason: string) => void
+  /**
+   * End what is sent when the test is over, as a server does: iperf3's client waits in its last read for a block that
+   * is whole, or the end.
+   */
+  readonly endsSenders: boolean
 }
 
 export class Traffic {
@@ -69,8 +74,12 @@ export class Traffic {
       ...zero,
       retransmitsBefore: stream.connection.figures()?.retransmits ?? 0,
     }))
+  }
+
+  /** Lets data flow; `onUsedUp` may be called before this returns. */
+  begin(): void {
     for (const flow of this.flows) this.start(flow)
-    this.schedule()
+    if (this.running) this.schedule()
   }
 
   private start(flow: Flow): void {
@@ -238,7 +247,12 @@ export class Traffic {
     this.running = false
     if (this.timer !== null) clearTimeout(this.timer)
     if (this.pacer !== null) clearTimeout(this.pacer)
-    for (const { connection } of this.flows) connection.onWritable = null
+    for (const { connection, sending } of this.flows) {
+      connection.onWritable = null
+      if (!sending || !this.options.endsSenders) continue
+      connection.onClosed = null
+      connection.close()
+    }
   }
 
   /** Lets go of the connections. */
