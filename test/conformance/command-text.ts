@@ -43,7 +43,7 @@ export function readCommand(text: string): CommandMembers {
   const show: string[] = []
   let place = 0
   for (const word of words) {
-    const named = /^([A-Za-z.]+)=(.*)$/.exec(word)
+    const named = /^([A-Za-z0-9.]+)=(.*)$/.exec(word)
     if (named !== null) setMember(members, named[1]!.split('.'), readValue(named[2]!))
     else if (word === 'nonblock' && cmd !== 'fcntl') members['nonblock'] = true
     else if (places[place] === 'show') show.push(word)
