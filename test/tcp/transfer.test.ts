@@ -125,6 +125,38 @@ describe.each(['loopback', 'wire'] as const)('socket/tcp-endpoint: data over %s'
     }
   })
 
+  it('a window that closed opens as soon as the program has read, without a probe', () => {
+    t = new TcpStacks(how, { arena: { poison: false }, tcp: { receiveBytes: 32_768, autoTuning: 0 } })
+    const { client, server } = t.pair()
+    const total = MIB
+    const sender = new Sender(client, total)
+    sender.go()
+    t.settle()
+    expect(server.stream.top.count).toBeGreaterThan(16_384)
+    const receiver = new Receiver(server)
+    t.settle()
+    expect(receiver.received).toBe(total)
+  })
+
+  it('a reset wakes the program that waits for room: it hears why', () => {
+    t = new TcpStacks(how, { arena: { poison: false } })
+    const { client, server } = t.pair()
+    const sender = new Sender(client, 20 * MIB)
+    while (sender.refusals === 0) {
+      sender.go()
+      t.settle()
+    }
+    const heard: string[] = []
+    client.onWritable = () => {
+      expect(() => client.write(bytesAt(0, 1))).toThrow(expect.objectContaining({ code: 'ERR_CONN_RESET' }))
+      heard.push('writable')
+    }
+    client.onClosed = reason => heard.push(reason)
+    server.abort()
+    t.settle()
+    expect(heard.sort()).toEqual(['reset', 'writable'])
+  })
+
   it('one write of many blocks is taken piece by piece', () => {
     t = new TcpStacks(how)
     const { client, server } = t.pair()

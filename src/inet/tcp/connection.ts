@@ -92,6 +92,8 @@ export class Connection implements ConnectionUser {
     while (this.hasRoom()) {
       const mp = takeData(tcp, tcb)
       if (mp === null) return this.tellEnd(tcb)
+      // The sender may wait for what the program is about to read.
+      if (2 * ((tcb.rcvAdv - tcb.rcvNxt) | 0) <= tcb.rcvBuf) q.next!.forward.wantsWriter = true
       this.up(mp)
     }
   }
@@ -163,7 +165,8 @@ export class Connection implements ConnectionUser {
     const { tcb } = this
     if (!this.maySend || tcb === null) return freemsg(mp)
     this.transport.touch()
-    if (wq.first === null && (mp.type !== M_DATA || sendRoom(tcb) > 0)) return this.sendNow(tcb, mp)
+    if (wq.first === null && (mp.type !== M_DATA || sendRoom(this.transport.tcp, tcb) > 0))
+      return this.sendNow(tcb, mp)
     putq(wq, mp)
     tcb.flags |= F_WANTS_ROOM
   }
@@ -175,7 +178,7 @@ export class Connection implements ConnectionUser {
     if (tcb === null || wq.first === null) return
     this.transport.touch()
     while (wq.first !== null) {
-      if (this.maySend && wq.first.type === M_DATA && sendRoom(tcb) <= 0) {
+      if (this.maySend && wq.first.type === M_DATA && sendRoom(this.transport.tcp, tcb) <= 0) {
         tcb.flags |= F_WANTS_ROOM
         return
       }
