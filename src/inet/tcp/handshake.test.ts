@@ -106,7 +106,12 @@ describe('inet/tcp: passive opening', () => {
     const listener = t.listen()
     const peer = t.peer(OPTIONS)
     peer.halfOpen()
-    peer.send('PA', { seq: (peer.next + 5) | 0, data: 'world' })
+    // What overtook it is younger, and must not make it look old (PAWS).
+    peer.send('PA', {
+      seq: (peer.next + 5) | 0,
+      data: 'world',
+      timestamps: [(peer.tsNow + 5) | 0, peer.tsRecent],
+    })
     peer.send('PA', { data: 'hello' })
     const tcb = acceptNext(t.tcp, listener)!
     expect(t.readText(tcb)).toBe('helloworld')

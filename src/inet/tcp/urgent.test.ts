@@ -13,9 +13,13 @@ describe('inet/tcp/urgent', () => {
     expect(t.events).toEqual(['urgent', 'readable'])
     peer.send('PAU', { data: 'def', urgent: 3 })
     expect(t.events.filter(e => e === 'urgent').length).toBe(2)
-    // The same mark again is nothing new.
+    // The same mark again is nothing new, wherever it is said.
     peer.send('AU', { seq: peer.next, urgent: 0 })
     expect(t.events.filter(e => e === 'urgent').length).toBe(2)
+    peer.send('AU', { urgent: 100 })
+    peer.send('AU', { urgent: 100 })
+    peer.send('PAU', { data: 'g', urgent: 50 })
+    expect(t.events.filter(e => e === 'urgent').length).toBe(3)
     t.finish()
   })
 
