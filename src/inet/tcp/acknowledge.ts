@@ -16,7 +16,7 @@ import { sampleMinRtt, sampleRtt } from './rtt.ts'
 import { takeSack } from './sack.ts'
 import { SACKED } from './scoreboard.ts'
 import type { Segment } from './segment.ts'
-import { sendRoom } from './send.ts'
+import { sendLimit, sendRoom } from './send.ts'
 import { CLOSED } from './states.ts'
 import { probeAnswered } from './tail-loss.ts'
 import { F_ECN, F_SACK, F_TIMESTAMPS, F_WANTS_ROOM, T_PERSIST, T_RETRANSMIT, type Tcb } from './tcb.ts'
@@ -181,7 +181,7 @@ function growBuffer(tcp: Tcp, tcb: Tcb): void {
 /** A third of the buffer is free again: worth waking the program for. */
 function tellRoom(tcp: Tcp, tcb: Tcb): void {
   if ((tcb.flags & F_WANTS_ROOM) === 0 || tcb.state === CLOSED) return
-  if (3 * sendRoom(tcb) < tcb.sndBuf) return
+  if (3 * sendRoom(tcp, tcb) < sendLimit(tcp, tcb)) return
   tcb.flags &= ~F_WANTS_ROOM
   tcp.host.writable(tcb)
 }

@@ -14,7 +14,7 @@ import {
   noteDuplicate,
   takeIntake,
 } from './intake.ts'
-import { PRESSURE_HARD, PRESSURE_NONE, pressure } from './memory.ts'
+import { PRESSURE_FULL, PRESSURE_HARD, PRESSURE_NONE, pressure } from './memory.ts'
 import { unreadBytes } from './receive.ts'
 import type { Segment } from './segment.ts'
 import { CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, mayReceive } from './states.ts'
@@ -73,13 +73,19 @@ function trim(tcp: Tcp, tcb: Tcb, seg: Segment): boolean {
 
 /** @returns false if it was not taken for want of memory */
 function inOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): boolean {
-  if (pressure(tcp) === PRESSURE_HARD && unreadBytes(tcp, tcb) > 0) {
-    // Who has nothing to read yet may have this much, so that everybody comes on.
+  const pressed = pressure(tcp)
+  // While the budget is spent, who has nothing to read yet may have a segment's worth, so that everybody comes on.
+  if (pressed >= PRESSURE_HARD && (pressed === PRESSURE_FULL || unreadBytes(tcp, tcb) > 0)) {
     tcp.counters['memory-pressure']++
     return false
   }
   let { length } = seg
   let data = seg.data!
+  if (pressed === PRESSURE_HARD && length > tcb.rcvMss) {
+    adjmsg(data, tcb.rcvMss - length)
+    length = tcb.rcvMss
+    seg.control &= ~FIN
+  }
   if (intake.reassembly !== null) {
     if ((seg.control & FIN) !== 0) dropReassembly(tcp, intake)
     else {
@@ -90,7 +96,7 @@ function inOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): boolean {
     // RFC 5681 §4.2: a segment that fills a gap is acknowledged at once.
     ackNow(tcp, tcb)
   }
-  if (intake.held > 2 * tcb.rcvBuf) data = condensed(tcp, data)
+  if (pressed === PRESSURE_HARD || intake.held > 2 * tcb.rcvBuf) data = condensed(tcp, data)
   enqueue(tcp, intake, data, length)
   seg.data = null
   tcb.rcvNxt = (tcb.rcvNxt + length) | 0
@@ -123,7 +129,7 @@ function outOfOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): void {
   if (
     reassembly.messages >= tcp.settings.reassemblySegments ||
     reassembly.held > 2 * tcb.rcvBuf ||
-    pressed === PRESSURE_HARD
+    pressed >= PRESSURE_HARD
   ) {
     // Checklist 3.5-47: what is furthest from being of use goes first.
     if (reassembly.count === 0 || ((end - reassembly.highest) | 0) > 0) {

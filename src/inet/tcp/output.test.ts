@@ -283,12 +283,29 @@ describe('tcp/output: the end, and the link', () => {
     expect(new TextDecoder().decode(t.takeOne().data)).toBe('held')
   })
 
+  it('checklist 3.5-58: room shrinks with memory; beyond the budget one message each, and its acknowledgment wakes the program', () => {
+    const peer = begin({ settings: { memoryBytes: 1024 * 1024 } }, { window: 60_000 })
+    const { tcb } = peer
+    t.tcp.memoryUsed += 900_000
+    expect(sendRoom(t.tcp, tcb)).toBe(65_536)
+    t.tcp.memoryUsed += 200_000
+    expect(sendRoom(t.tcp, tcb)).toBe(1)
+    t.write(tcb, new Uint8Array(2_000))
+    expect(sendRoom(t.tcp, tcb)).toBeLessThan(0)
+    tcb.flags |= F_WANTS_ROOM
+    peer.send('A', { ack: peer.ack + 1_460 })
+    expect(t.events).toEqual([])
+    peer.send('A', { ack: peer.ack + 2_000 })
+    expect(t.events).toEqual(['writable'])
+    t.tcp.memoryUsed -= 1_100_000
+  })
+
   it('room: full when the buffer is, and the program is told once a third of it is free', () => {
     const peer = begin({ connection: { sendBytes: 10_000 } }, { window: 60_000 })
     const { tcb } = peer
-    expect(sendRoom(tcb)).toBe(10_000)
+    expect(sendRoom(t.tcp, tcb)).toBe(10_000)
     t.write(tcb, new Uint8Array(10_000))
-    expect(sendRoom(tcb)).toBe(0)
+    expect(sendRoom(t.tcp, tcb)).toBe(0)
     tcb.flags |= F_WANTS_ROOM
     peer.send('A', { ack: peer.ack + 1_460 })
     expect(t.events).toEqual([])

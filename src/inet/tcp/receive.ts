@@ -59,7 +59,7 @@ export function receiveWindow(tcp: Tcp, tcb: Tcb): number {
   const announced = (tcb.rcvAdv - tcb.rcvNxt) | 0
   let free = (tcb.rcvBuf - unreadBytes(tcp, tcb)) | 0
   const pressed = pressure(tcp)
-  if (pressed === PRESSURE_HARD) free = 0
+  if (pressed >= PRESSURE_HARD) free = 0
   else if (pressed !== PRESSURE_NONE) free = Math.min(free, PRESSED_SEGMENTS * tcb.rcvMss)
   // RFC 9293 §3.8.6.2.2 (MUST-39): the edge stands still until it can move by a segment, or half of the buffer.
   if (free - announced < Math.min(tcb.rcvBuf >> 1, tcb.rcvMss)) free = announced

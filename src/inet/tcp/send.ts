@@ -2,6 +2,7 @@
 import { freemsg } from '../../streams/mblk/alloc.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { takeFlight } from './flight.ts'
+import { PRESSURE_NONE, PRESSURE_SOME, pressure } from './memory.ts'
 import { CLOSED, ESTABLISHED } from './states.ts'
 import { F_FIN_QUEUED, F_PUSH, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
@@ -20,8 +21,19 @@ export function send(tcp: Tcp, tcb: Tcb, mp: Mblk): void {
   if (tcb.state >= ESTABLISHED) tcp.schedule(tcb)
 }
 
+/** What a connection may queue while memory is short: a super-segment's worth. */
+const PRESSED_BYTES = 64 * 1024
+
+/** Bytes that may be queued in all. Once the budget is spent, one message each: its acknowledgment makes room for the next. */
+export function sendLimit(tcp: Tcp, tcb: Tcb): number {
+  const pressed = pressure(tcp)
+  if (pressed === PRESSURE_NONE) return tcb.sndBuf
+  return pressed === PRESSURE_SOME ? Math.min(tcb.sndBuf, PRESSED_BYTES) : 1
+}
+
 /** Bytes that may still be queued; 0 or less: full, set `F_WANTS_ROOM` and wait for `host.writable`. */
-export function sendRoom(tcb: Tcb): number {
+export function sendRoom(tcp: Tcp, tcb: Tcb): number {
   const { flight } = tcb
-  return flight === null ? tcb.sndBuf : tcb.sndBuf - flight.queue.bytes
+  const limit = sendLimit(tcp, tcb)
+  return flight === null ? limit : limit - flight.queue.bytes
 }

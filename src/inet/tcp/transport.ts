@@ -57,7 +57,7 @@ export class Transport implements TcpHost {
   private programIsBehind = false
   private readonly shared = new Map<string, ConnectionSettings>()
   /** Streams that found no block for a primitive. */
-  private readonly starved: AnyQueue[] = []
+  private readonly starved = new Set<AnyQueue>()
   private starvedTimer: Timer | null = null
 
   constructor(runtime: Runtime, settings: Partial<TcpSettings>) {
@@ -92,7 +92,7 @@ export class Transport implements TcpHost {
     const { timers } = this.runtime
     if (this.timer !== null) timers.cancel(this.timer)
     if (this.starvedTimer !== null) timers.cancel(this.starvedTimer)
-    this.starved.length = 0
+    this.starved.clear()
     this.flusher = this.timer = this.starvedTimer = null
   }
 
@@ -161,14 +161,15 @@ export class Transport implements TcpHost {
 
   /** Enables a queue again when there may be blocks. */
   retryLater(q: AnyQueue): void {
-    if (this.starvedTimer === null || this.starved.includes(q)) return
-    this.starved.push(q)
+    if (this.starvedTimer === null) return
+    this.starved.add(q)
     if (this.starvedTimer.armed) return
     this.runtime.timers.arm(this.starvedTimer, after(this.runtime.clock.now(), RETRY))
   }
 
   private feed(): void {
-    for (const q of this.starved.splice(0)) qenable(q)
+    for (const q of this.starved) qenable(q)
+    this.starved.clear()
   }
 
   /** One object for all connections with the same settings. */

@@ -26,7 +26,7 @@ export function zeroWindowBegan(tcp: Tcp, tcb: Tcb): boolean {
   const hash = hashOf(tcp, tcb)
   const a = hash & CELL_MASK
   const b = (1 << CELL_BITS) + ((hash >>> CELL_BITS) & CELL_MASK)
-  if (Math.min(cells[a]!, cells[b]!) >= tcp.settings.zeroWindowPerSource || pressure(tcp) === PRESSURE_HARD) {
+  if (Math.min(cells[a]!, cells[b]!) >= tcp.settings.zeroWindowPerSource || pressure(tcp) >= PRESSURE_HARD) {
     tcp.counters['zero-window-killed']++
     return false
   }

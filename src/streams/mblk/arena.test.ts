@@ -58,6 +58,25 @@ describe('mblk/arena', () => {
     },
   )
 
+  it('a program is told that nothing is left while the last eighth still is', () => {
+    const arena = small()
+    expect([arena.spares(1), arena.spares(300), arena.spares(SUPER_BLOCK_BYTES + 1)]).toEqual([
+      true,
+      true,
+      false,
+    ])
+    const frames = takeAll(arena, 300, 1)
+    expect([arena.spares(1), arena.spares(300), arena.spares(3_000)]).toEqual([true, false, true])
+    let freed = 0
+    while (!arena.spares(300)) {
+      freemsg(frames.pop()!)
+      freed++
+    }
+    expect(freed / (frames.length + freed)).toBeCloseTo(1 / 8, 1)
+    for (const mp of frames) freemsg(mp)
+    arena.assertWhole()
+  })
+
   it('takes the block that was freed last, whose bytes are still in the cache', () => {
     const arena = small()
     const [a, b] = [arena.take(1)!, arena.take(1)!]

@@ -129,6 +129,18 @@ export class Arena {
     return false
   }
 
+  /**
+   * Whether a program may have a block of `size` bytes. The last eighth of each size is for devices and protocols: without it
+   * nothing comes in any more, not even what would set blocks free (as BPRI_LO of allocb(9F)).
+   */
+  spares(size: number): boolean {
+    for (let i = 0; i < this.classes.length; i++) {
+      const { inUse, blockBytes, limit, base } = this.classes[i]!
+      if (size <= blockBytes) return 8 * inUse * blockBytes < 7 * (limit - base)
+    }
+    return false
+  }
+
   /** A block around the caller's memory; null if too many are alive. */
   wrap(bytes: Uint8Array, freeRoutine: FreeRoutine): UniqueMblk | null {
     if (this.foreignInUse >= this.viewLimit) return null

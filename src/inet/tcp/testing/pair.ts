@@ -318,7 +318,7 @@ export class Sender {
   }
 
   step(): void {
-    while (this.written < this.total && sendRoom(this.tcb) > 0) {
+    while (this.written < this.total && sendRoom(this.test.tcp, this.tcb) > 0) {
       const chunk = new Uint8Array(Math.min(this.chunkBytes, this.total - this.written))
       for (let i = 0; i < chunk.length; i++) chunk[i] = patternByte(this.written + i)
       this.test.write(this.tcb, chunk, false)
