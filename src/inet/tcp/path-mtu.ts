@@ -5,7 +5,7 @@
 import { CA_LOSS, CA_OPEN, type Flight } from './flight.ts'
 import { sendPiece } from './output.ts'
 import { SACKED } from './scoreboard.ts'
-import { mssFor, pathMtuOf } from './start.ts'
+import { mssFor, packetBytes, pathMtuOf } from './start.ts'
 import { SYN_RECEIVED } from './states.ts'
 import type { Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
@@ -75,20 +75,16 @@ export function timeoutExpired(tcp: Tcp, tcb: Tcb, flight: Flight): void {
   if (mtuProbing === 0 || tcb.backoff + 1 < r1Retries || tcb.sndWnd === 0) return
   const { board } = flight
   const floor = floorOf(tcb)
-  if (board.payloadBytes(board.slot(0)) < tcb.sndMss || tcb.pathMtu <= floor) return
-  if (flight.mtuCeiling === 0 || tcb.pathMtu < flight.mtuCeiling) flight.mtuCeiling = tcb.pathMtu
+  const packet = packetBytes(tcb)
+  if (board.payloadBytes(board.slot(0)) < tcb.sndMss || packet <= floor) return
+  if (flight.mtuCeiling === 0 || packet < flight.mtuCeiling) flight.mtuCeiling = packet
   let size = floor
   for (const step of STEPS) {
-    if (step >= tcb.pathMtu || step < floor) continue
+    if (step >= packet || step < floor) continue
     size = step
     break
   }
   tcp.counters['path-mtu-black-holes']++
-  tcp.host.event(
-    'warn',
-    'path-mtu-black-hole',
-    `full-sized segments do not arrive: packets of ${size} bytes are tried`,
-  )
   tcb.pathMtu = size
   tcb.sndMss = mssFor(tcb, size)
   flight.mtuProbeAtMs = (tcp.nowMs + SEARCH_MS) | 0

@@ -51,11 +51,9 @@ export function onPersist(tcp: Tcp, tcb: Tcb): void {
 function hasGivenUp(tcp: Tcp, tcb: Tcb): boolean {
   const { userTimeoutMs } = tcb.settings
   if (userTimeoutMs > 0 && ((tcp.nowMs - tcb.troubleAt) | 0) >= userTimeoutMs) return true
-  if (tcb.probes === 0) return false
-  const limit = (tcb.flags & F_ORPHAN) !== 0 ? ORPHAN_GIVE_UP_MS : tcp.settings.r2Ms
   // An orphan's peer may answer for ever and never take what is left.
-  const since = (tcb.flags & F_ORPHAN) !== 0 ? tcb.troubleAt : tcb.lastInAt
-  return ((tcp.nowMs - since) | 0) >= limit
+  if ((tcb.flags & F_ORPHAN) !== 0) return ((tcp.nowMs - tcb.troubleAt) | 0) >= ORPHAN_GIVE_UP_MS
+  return tcb.probes > 0 && ((tcp.nowMs - tcb.lastInAt) | 0) >= tcp.settings.r2Ms
 }
 
 function probeWithNew(tcp: Tcp, tcb: Tcb, flight: Flight): void {
@@ -66,8 +64,12 @@ function probeWithNew(tcp: Tcp, tcb: Tcb, flight: Flight): void {
   const length = Math.min(unsent, Math.max(1, Math.min(tcb.sndWnd, tcb.sndMss)))
   tcp.counters['window-probes-out']++
   flight.probing = tcb.sndWnd === 0
+  const { hasSmall, smallEnd } = flight
   if (!sendPiece(tcp, tcb, flight, length, fin && length === unsent)) flight.probing = true
   else if (!flight.probing && tcb.flight === flight) armRetransmit(tcp, tcb)
+  // Nagle's rule is about the program's small writes.
+  flight.hasSmall = hasSmall
+  flight.smallEnd = smallEnd
 }
 
 function probeAgain(tcp: Tcp, tcb: Tcb, flight: Flight): void {

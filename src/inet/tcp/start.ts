@@ -76,6 +76,12 @@ export function mssFor(tcb: Tcb, packetBytes: number): number {
   return Math.max(mss, SEND_MSS_MIN)
 }
 
+/** Bytes of the packets that full segments make. */
+export function packetBytes(tcb: Tcb): number {
+  const options = (tcb.flags & F_TIMESTAMPS) !== 0 ? TIMESTAMPS_BYTES : 0
+  return tcb.sndMss + options + TCP_HEADER_BYTES + ipHeaderBytes(tcb.family)
+}
+
 /** As IP knows it now. */
 export function pathMtuOf(tcp: Tcp, tcb: Tcb): number {
   return tcp.host.pathMtu(tcb.family, tcb.remote0, tcb.remote1, tcb.remote2, tcb.remote3)
