@@ -82,6 +82,20 @@ describe.each(['loopback', 'wire'] as const)('socket/tcp-endpoint over %s', how 
     expect(seen).toEqual(['one', 'two', 'three'])
   })
 
+  it('a program that paused and then took just what waited is called for what comes next', () => {
+    t = new TcpStacks(how)
+    const { client, server } = t.pair()
+    let calls = 0
+    server.onReadable = () => calls++
+    client.write(text('one'))
+    t.settle()
+    expect(calls).toBe(1)
+    freemsg(server.getmsg()!)
+    client.write(text('two'))
+    t.settle()
+    expect(calls).toBe(2)
+  })
+
   it('fill copies what fits, and leaves the rest for the next call', () => {
     t = new TcpStacks(how)
     const { client, server } = t.pair()

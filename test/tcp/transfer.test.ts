@@ -138,6 +138,38 @@ describe.each(['loopback', 'wire'] as const)('socket/tcp-endpoint: data over %s'
     expect(receiver.received).toBe(total)
   })
 
+  it('it opens for a program that reads a little at a time, too', () => {
+    t = new TcpStacks(how, { arena: { poison: false }, tcp: { receiveBytes: 32_768, autoTuning: 0 } })
+    const { client, server } = t.pair()
+    const total = 200_000
+    new Sender(client, total).go()
+    t.settle()
+    const into = new Uint8Array(500)
+    let received = 0
+    for (let got = 1; got > 0; received += got) {
+      got = server.fill(into, 0, into.length)
+      expect(Buffer.compare(into.subarray(0, got), bytesAt(received, got))).toBe(0)
+      t.settle()
+    }
+    expect(received).toBe(total)
+    expect(server.ended).toBe(true)
+  })
+
+  it('what was written and had no room is sent although the program closed', () => {
+    t = new TcpStacks(how, { arena: { poison: false } })
+    const { client, server } = t.pair()
+    const sender = new Sender(client, 50 * MIB)
+    while (sender.refusals === 0) {
+      sender.go()
+      t.settle()
+    }
+    expect(client.stream.bottom.other.messages).toBe(1)
+    client.close()
+    const receiver = new Receiver(server)
+    t.until(() => receiver.ended)
+    expect(receiver.received).toBe(client.bytesWritten)
+  })
+
   it('a reset wakes the program that waits for room: it hears why', () => {
     t = new TcpStacks(how, { arena: { poison: false } })
     const { client, server } = t.pair()
