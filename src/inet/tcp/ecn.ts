@@ -9,7 +9,7 @@ import { endUndo } from './undo.ts'
  * @param delivered - bytes that this ACK is the first to acknowledge
  */
 export function ecnEcho(tcb: Tcb, flight: Flight, delivered: number): void {
-  if (flight.caState >= CA_CWR || flight.board.count === 0) return
+  if (flight.caState >= CA_CWR) return
   endUndo(flight)
   beginReduction(tcb, flight, delivered)
   flight.caState = CA_CWR

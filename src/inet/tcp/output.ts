@@ -2,7 +2,7 @@
 import { ACK, CWR, FIN, PSH } from '../wire/tcp.ts'
 import { congestionIdle } from './congestion/control.ts'
 import { ECT, emitAck, emitSegment } from './emit.ts'
-import { CA_CWR, CA_RECOVERY, type Flight, pipe, takeFlight } from './flight.ts'
+import { CA_CWR, CA_OPEN, CA_RECOVERY, type Flight, pipe, takeFlight } from './flight.ts'
 import { timerAfterSending } from './loss-timer.ts'
 import { isPaced, pace } from './pacing.ts'
 import { searchPathMtu } from './path-mtu.ts'
@@ -151,7 +151,8 @@ function pieceLength(
   room: number,
 ): number {
   const mss = tcb.sndMss
-  const most = superBytes(tcp, tcb)
+  // RFC 3168 §6.1.2: CWR belongs to one segment, and a device repeats header bits on all that it cuts.
+  const most = (tcb.flags & F_CWR_OUT) !== 0 ? mss : superBytes(tcp, tcb)
   const idle = flight.board.count === 0
   const congestion = room < mss && idle ? mss : room
   let length = Math.min(unsent, most)
@@ -190,7 +191,8 @@ function maySendSmall(tcb: Tcb, flight: Flight, idle: boolean): boolean {
  */
 function mayDefer(tcp: Tcp, tcb: Tcb, flight: Flight, length: number): boolean {
   const { board } = flight
-  if (board.count === 0 || flight.caState >= CA_RECOVERY) return false
+  // In disorder a segment leaves for each of the first duplicate ACKs (RFC 3042), in recovery what PRR says.
+  if (board.count === 0 || flight.caState !== CA_OPEN) return false
   if (length * DEFER_DIVISOR >= Math.min(tcb.cwnd, tcb.sndWnd)) return false
   // What was not sent for a while is not sent in a burst of ACKs either.
   if (((tcp.nowMs - tcb.lastOutAt) | 0) > 1) return false

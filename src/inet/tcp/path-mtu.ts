@@ -18,8 +18,8 @@ const FLOOR_6 = 1_280
 const STEPS = [1_280, 1_024] as const
 /** RFC 1191 §6.3, RFC 8201 §4: how long until a larger size is tried again. */
 const RAISE_MS = 600_000
-/** Between two probes of one search. */
-const SEARCH_MS = 1_000
+/** From a probe that was lost, or a black hole, to the next probe. */
+const SEARCH_MS = 500
 /** A search ends when so little could be won. */
 const SEARCH_END_BYTES = 16
 /** RFC 4821 §7.4: a probe's loss must be told from congestion, so there are segments behind it. */
@@ -144,7 +144,7 @@ export function probeAcked(tcp: Tcp, tcb: Tcb, flight: Flight): void {
   tcb.pathMtu = flight.mtuProbeSize
   tcb.sndMss = mssFor(tcb, tcb.pathMtu)
   flight.mtuProbeSize = 0
-  flight.mtuProbeAtMs = (tcp.nowMs + SEARCH_MS) | 0
+  flight.mtuProbeAtMs = tcp.nowMs
 }
 
 function probeFailed(tcp: Tcp, flight: Flight): void {
