@@ -5,11 +5,12 @@ import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { kernelFetches, nodeFetches } from './demo-files.mjs'
 import { begin, chapter, check, endChildren, NotSo, putnext, putnextJson, tell } from './demo-story.mjs'
 
 const HELP = `usage: scripts/demo [--inproc]
 
-Brings up real nodes in Linux namespaces, lets the kernel's ping and UDP programs talk to them and the nodes to each
+Brings up real nodes in Linux namespaces, lets the kernel's ping, curl and UDP programs talk to them and the nodes to each
 other, makes a link bad and good again, kills a node and starts it, and takes everything down. Under a minute; asks nothing;
 leaves nothing, also after Ctrl-C. Without root it uses a user namespace where that is possible, else one process.
 
@@ -193,6 +194,11 @@ async function twoNodes() {
   await putnext(['lab', 'fault', 'clear', 'n1--n2'])
   await proveStackPing('pair/n1', '10.77.2.2', 20)
 
+  chapter("The kernel's curl fetches a file from a node, over a wire that loses one packet in a hundred")
+  await putnext(['lab', 'fault', 'impair', 'n1--n2', '--loss', '1%', '--delay', '1ms'])
+  await kernelFetches('pair/host', 'pair/n1', '10.77.1.2')
+  await putnext(['lab', 'fault', 'clear', 'n1--n2'])
+
   chapter('A wire is cut, a node is killed, and both come back')
   await putnext(['lab', 'fault', 'down', 'n2--host'])
   const cut = await stackPing('pair/n2', '10.77.3.2', 3, '100ms')
@@ -239,6 +245,10 @@ async function inOneProcess(why) {
   await putnext(['plumb', 'pair/n1', 'push', 'eth0', 'impair', 'delay=10ms'])
   const slow = await stackPing('pair/n1', '10.77.2.2', 10)
   check(slow.rtt?.min >= 19, `10 ms out and 10 ms in: a round trip takes ${slow.rtt?.avg.toFixed(1)} ms`)
+
+  chapter('A file over a wire that is slow and loses one packet in a hundred')
+  await putnext(['plumb', 'pair/n1', 'set', 'eth0', 'impair', 'delay=1ms', 'loss=1%'])
+  await nodeFetches('pair/n2', 'pair/n1', '10.77.1.2')
 
   chapter('What a node has counted')
   await counters('pair/n1')

@@ -31,6 +31,7 @@ export interface RequestEntry {
 const HEADERS_TIMEOUT_MS = 20_000
 const KEEP_ALIVE_MS = 15_000
 const TARGET_SHOWN_MAX = 500
+const MAPPED = /^::ffff:(?=\d+\.)/
 
 /**
  * Makes a server; it does not listen yet.
@@ -63,7 +64,9 @@ function logRequest(
   const { socket, method = '', url = '' } = request
   const began = performance.now()
   const before = socket.bytesWritten
-  const remote = `${socket.remoteAddress ?? ''}${socket.remotePort === undefined ? '' : `#${socket.remotePort}`}`
+  // A server of both families sees IPv4 v4-mapped; people read the address that it is.
+  const address = (socket.remoteAddress ?? '').replace(MAPPED, '')
+  const remote = socket.remotePort === undefined ? address : `${address}#${socket.remotePort}`
   response.on('close', () =>
     tell({
       remote,
