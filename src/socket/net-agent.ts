@@ -57,11 +57,14 @@ class SecureStackAgent extends https.Agent {
   }
 
   override createConnection(request: AgentRequest): net.Socket {
+    const socket = open(this.#host, request)
     // Node's own does the rest, sessions included, over a socket that it is given.
     const { createConnection } = https.Agent.prototype as unknown as {
       createConnection(request: AgentRequest): net.Socket
     }
-    return createConnection.call(this, { ...request, socket: open(this.#host, request) } as AgentRequest)
+    const secure = createConnection.call(this, { ...request, socket } as AgentRequest)
+    socket.allowHalfOpen = true
+    return secure
   }
 }
 
@@ -73,6 +76,23 @@ export function createAgent(host: SocketHost, options?: http.AgentOptions): http
 /** The same for `https.request`. */
 export function createSecureAgent(host: SocketHost, options?: https.AgentOptions): https.Agent {
   return new SecureStackAgent(host, options)
+}
+
+/**
+ * `tls.connect` over a connection on a stack: to `options.host` and `options.port`, or over `options.socket`.
+ * @returns Node's own socket of TLS
+ */
+export function connectTls(
+  host: SocketHost,
+  options: tls.ConnectionOptions,
+  listener?: () => void,
+): tls.TLSSocket {
+  const { host: name = '', socket = open(host, options as AgentRequest) } = options
+  const named = net.isIP(name) === 0 && name !== '' ? { servername: name } : {}
+  const secure = tls.connect({ ...named, ...options, socket }, listener)
+  // TLS has its own end, and may still have to write when the connection's has come. It asks only when it is made.
+  if (socket instanceof Socket) socket.allowHalfOpen = true
+  return secure
 }
 
 /** What undici asks of a connector; structurally `buildConnector.Options`. */
@@ -139,7 +159,7 @@ function secure(
   const servername = settings.servername ?? request.servername ?? (net.isIP(hostname) === 0 ? hostname : '')
   const key = servername || hostname
   const session = sessions.get(key)
-  const socket = tls.connect({
+  const socket = connectTls(host, {
     ...settings,
     servername,
     ALPNProtocols: allowH2 ? ['http/1.1', 'h2'] : ['http/1.1'],

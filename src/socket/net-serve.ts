@@ -1,5 +1,6 @@
 /** Puts a server of node:http, https, http2 or tls, or of a library built on them, on our stack. */
 import type net from 'node:net'
+import tls from 'node:tls'
 import type { Server } from './net-server.ts'
 import type { Socket } from './net-socket.ts'
 
@@ -31,11 +32,20 @@ export interface ConnectionInjector {
  */
 export function serve<S extends net.Server | ConnectionInjector>(server: S, listener: Server): S {
   if ('injectConnection' in server) {
-    listener.on('connection', socket => server.injectConnection(socket as Socket))
+    listener.on('connection', socket => {
+      server.injectConnection(socket as Socket)
+      socket.allowHalfOpen = true
+    })
     return server
   }
   copySettings(server as SocketSettings, listener)
-  for (const event of ['connection', 'error', 'drop'] as const)
+  // TLS and HTTP/2 have their own end, and may still have to write when the connection's has come.
+  const hasOwnEnd = server instanceof tls.Server || 'updateSettings' in server
+  listener.on('connection', socket => {
+    server.emit('connection', socket)
+    if (hasOwnEnd) socket.allowHalfOpen = true
+  })
+  for (const event of ['error', 'drop'] as const)
     listener.on(event, (...args: unknown[]) => server.emit(event, ...args))
   // HTTP servers begin to watch over their connections here.
   listener.on('listening', () => server.emit('listening'))
