@@ -60,6 +60,8 @@ export interface TcpEndSent {
 export interface TcpEndCopies {
   readonly stack: number
   readonly edge: number
+  /** TCP's and the device's, for who looks for a cause. */
+  readonly counters?: unknown
 }
 
 const CHUNK_BYTES = 64 * 1024
@@ -122,7 +124,7 @@ class MessageEnd implements End {
 
   private generate(connection: TcpConnection): void {
     const more = (): void => {
-      for (;;) {
+      while (connection.closeReason === null) {
         const mp = dupmsg(this.chunk)
         if (mp === null) return
         if (!connection.putmsg(mp)) return freemsg(mp)
