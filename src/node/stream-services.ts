@@ -37,6 +37,17 @@ export interface StreamServiceOptions {
 
 type ServiceName = 'echo' | 'discard' | 'chargen'
 
+/**
+ * What a connection calls, with itself as `this`: one set for all connections of a service, since four closures each would cost
+ * as much as TCP's own record of an idle connection.
+ */
+interface Callbacks {
+  readonly readable: (this: TcpConnection) => void
+  readonly writable: ((this: TcpConnection) => void) | null
+  readonly end: ((this: TcpConnection) => void) | null
+  readonly closed: (this: TcpConnection) => void
+}
+
 export class StreamServices {
   readonly counters: StreamServiceCounters = makeCounters(COUNTERS)
   private readonly runtime: Runtime
@@ -60,26 +71,26 @@ export class StreamServices {
     this.runtime = runtime
     this.connectionsMax = options.connectionsMax ?? CONNECTIONS_MAX
     try {
-      this.listen('echo', ports.echo, conn => this.echo(conn))
-      this.listen('discard', ports.discard, conn => this.discard(conn))
-      this.listen('chargen', ports.chargen, conn => this.generate(conn))
+      this.listen('echo', ports.echo, this.echo())
+      this.listen('discard', ports.discard, this.discard())
+      this.listen('chargen', ports.chargen, this.generate())
     } catch (error) {
       this.close()
       throw error
     }
   }
 
-  private listen(name: ServiceName, port: number | null, begin: (conn: TcpConnection) => void): void {
+  private listen(name: ServiceName, port: number | null, callbacks: Callbacks): void {
     if (port === null) return
     const listener = TcpListener.open(this.runtime, { port })
     this.listeners.push(listener)
     listener.onConnection = () => {
       for (let conn = listener.accept(); conn !== null; conn = listener.accept())
-        this.accept(name, conn, begin)
+        this.accept(name, conn, callbacks)
     }
   }
 
-  private accept(name: ServiceName, conn: TcpConnection, begin: (conn: TcpConnection) => void): void {
+  private accept(name: ServiceName, conn: TcpConnection, callbacks: Callbacks): void {
     const connections = this.connections[name]
     if (connections.size >= this.connectionsMax) {
       this.counters['tcp-refused-full']++
@@ -87,8 +98,11 @@ export class StreamServices {
     }
     this.counters[`tcp-${name}-accepted`]++
     connections.add(conn)
-    conn.onClosed = () => this.forget(name, conn)
-    begin(conn)
+    conn.onReadable = callbacks.readable
+    conn.onWritable = callbacks.writable
+    conn.onEnd = callbacks.end
+    conn.onClosed = callbacks.closed
+    if (name === 'chargen') this.pump(conn)
   }
 
   private forget(name: ServiceName, conn: TcpConnection): void {
@@ -103,13 +117,22 @@ export class StreamServices {
   }
 
   /** RFC 862: what came goes back, until the peer has ended and has all of it. */
-  private echo(conn: TcpConnection): void {
-    conn.onReadable = () => this.reflect(conn)
-    conn.onEnd = () => {
-      if (this.held.has(conn)) return
-      conn.shutdown()
+  private echo(): Callbacks {
+    const services = this
+    return {
+      readable() {
+        services.reflect(this)
+      },
+      writable() {
+        services.reflect(this)
+      },
+      end() {
+        if (!services.held.has(this)) this.shutdown()
+      },
+      closed() {
+        services.forget('echo', this)
+      },
     }
-    conn.onWritable = () => this.reflect(conn)
   }
 
   private reflect(conn: TcpConnection): void {
@@ -133,25 +156,42 @@ export class StreamServices {
   }
 
   /** RFC 863. */
-  private discard(conn: TcpConnection): void {
-    conn.onReadable = () => drain(conn)
-    conn.onEnd = () => conn.shutdown()
+  private discard(): Callbacks {
+    const services = this
+    return {
+      readable: drainThis,
+      writable: null,
+      end() {
+        this.shutdown()
+      },
+      closed() {
+        services.forget('discard', this)
+      },
+    }
   }
 
   /** RFC 864: characters without end; what the peer says is thrown away, and when it has no more to say they still come. */
-  private generate(conn: TcpConnection): void {
-    this.characters ??= PreparedBlock.make(this.runtime.arena, CHARGEN_BLOCK_BYTES, (bytes, at, size) => {
-      writePattern(bytes, at, size, 0)
-    })
-    if (this.characters === null) return this.giveUp(conn)
-    conn.onReadable = () => drain(conn)
-    conn.onWritable = () => this.pump(conn)
-    this.pump(conn)
+  private generate(): Callbacks {
+    const services = this
+    return {
+      readable: drainThis,
+      writable() {
+        services.pump(this)
+      },
+      end: null,
+      closed() {
+        services.forget('chargen', this)
+      },
+    }
   }
 
   private pump(conn: TcpConnection): void {
+    this.characters ??= PreparedBlock.make(this.runtime.arena, CHARGEN_BLOCK_BYTES, (bytes, at, size) => {
+      writePattern(bytes, at, size, 0)
+    })
     const { characters } = this
-    while (characters !== null && conn.closeReason === null) {
+    if (characters === null) return this.giveUp(conn)
+    while (conn.closeReason === null) {
       const mp = characters.share()
       if (mp === null) return this.giveUp(conn)
       if (conn.putmsg(mp)) continue
@@ -175,6 +215,10 @@ export class StreamServices {
       }
     }
   }
+}
+
+function drainThis(this: TcpConnection): void {
+  drain(this)
 }
 
 function drain(conn: TcpConnection): void {

@@ -2,7 +2,7 @@
  * TCP without copies: a connection as a program has it, one level below `net.Socket`. What comes in is
  * handed over as the message that it is, and belongs to the program until it frees it or sends it on.
  *
- * All callbacks are called by the run queue, never from within a call of the program's. What a program does not read
+ * All callbacks are called by the run queue, with the connection as `this`, never from within a call of the program's. What a program does not read
  * stays where it is and closes the window: that is how it pauses.
  */
 import { StackError } from '../base/errors.ts'
