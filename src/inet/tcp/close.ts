@@ -59,6 +59,7 @@ export function release(tcp: Tcp, tcb: Tcb): void {
     releaseIntake(tcp, tcb, false)
     return
   }
+  tcp.orphans++
   if (tcb.state === SYN_SENT) return finish(tcp, tcb, 'aborted')
   if (unread > 0) {
     emitTcbReset(tcp, tcb)
@@ -89,6 +90,7 @@ export function finish(tcp: Tcp, tcb: Tcb, reason: CloseReason): void {
   const { state, flags } = tcb
   assert(state !== CLOSED, 'a connection ends twice')
   count(tcp, state, reason)
+  if ((flags & F_ORPHAN) !== 0) tcp.orphans--
   tcp.connections.remove(tcb)
   zeroWindowEnded(tcp, tcb)
   releaseFlight(tcp, tcb)

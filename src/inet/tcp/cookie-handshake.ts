@@ -85,7 +85,7 @@ export function cookieAckIn(tcp: Tcp, listener: Listener, seg: Segment): boolean
     // Only the first segment behind the SYN proves a cookie. Data that overtook it is sent again; a reset would end an honest connection.
     return seg.length > 0 || (seg.control & FIN) !== 0
   }
-  if (!hasRoom(tcp, listener)) return true
+  if (!hasRoom(tcp, listener, true)) return true
   tcp.counters['syn-cookies-accepted']++
   const tcb = makeTcbFor(tcp, listener.settings, seg)
   tcb.peerMss = mss

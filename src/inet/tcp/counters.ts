@@ -94,6 +94,7 @@ export const TCP_COUNTERS = [
   'time-wait-evicted',
   'time-wait-reset-ignored',
   'fin-wait-2-expired',
+  'orphans-ended',
   'zero-window-killed',
   // ICMP and path MTU
   'errors-in',

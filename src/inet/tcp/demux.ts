@@ -108,6 +108,11 @@ export class ConnectionTable {
     this.size--
   }
 
+  /** The first connection of a bucket, the others by `hashNext`. @param bucket - any number */
+  chainAt(bucket: number): Tcb | null {
+    return this.buckets[bucket & (this.buckets.length - 1)]!
+  }
+
   /** Every connection, in no order; `fn` may remove the one that it is given, and must not add. */
   each(fn: (tcb: Tcb) => void): void {
     for (let bucket = 0; bucket < this.buckets.length; bucket++) {

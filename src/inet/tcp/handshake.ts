@@ -31,6 +31,7 @@ import {
 import { closedIn } from './input.ts'
 import { textIn } from './input-text.ts'
 import type { Listener } from './listener.ts'
+import { makeRoomForOne, mayHoldOneMore } from './orphans.ts'
 import { WINDOW_FIELD_MAX } from './receive.ts'
 import type { Segment } from './segment.ts'
 import {
@@ -73,7 +74,7 @@ function synIn(tcp: Tcp, listener: Listener, seg: Segment, recycled: boolean, be
     counters['not-unicast']++
     return
   }
-  if (!hasRoom(tcp, listener)) return
+  if (!hasRoom(tcp, listener, false)) return
   if (settings.synCookies === 2 && !recycled) return sendCookie(tcp, listener, seg)
   const index = tcp.halfOpen.add(seg.words, seg.at, seg.ports, tcp.nowMs)
   if (index < 0) {
@@ -100,14 +101,17 @@ function isFromOneHost({ words, at, family }: Segment): boolean {
   return !isMulticastV4(word) && word !== LIMITED_BROADCAST && word !== 0
 }
 
-/** Checklist 3.5-55: what comes while the program does not accept is dropped, and the peer tries again. */
-export function hasRoom(tcp: Tcp, listener: Listener): boolean {
+/**
+ * Checklist 3.5-55: what comes while the program does not accept is dropped, and the peer tries again.
+ * @param proven - the peer has answered from where it says it is: an orphan gives way to it if the table is full
+ */
+export function hasRoom(tcp: Tcp, listener: Listener, proven: boolean): boolean {
   if (!listener.hasRoom) {
     tcp.counters['accept-queue-full']++
     listener.overflowed++
     return false
   }
-  if (tcp.connections.size < tcp.settings.connectionsMax) return true
+  if (proven ? makeRoomForOne(tcp) : mayHoldOneMore(tcp)) return true
   tcp.counters['connections-full']++
   return false
 }
@@ -186,7 +190,7 @@ export function halfOpenIn(tcp: Tcp, index: number, seg: Segment): void {
     emitReset(tcp, seg)
     return
   }
-  if (hasRoom(tcp, listener)) complete(tcp, index, listener, seg)
+  if (hasRoom(tcp, listener, true)) complete(tcp, index, listener, seg)
 }
 
 /** The listener that the record came from, if it still listens. */

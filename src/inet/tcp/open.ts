@@ -11,6 +11,7 @@ import {
 import { emitSyn } from './emit.ts'
 import { makeTcb, scaleToOffer } from './establish.ts'
 import type { ConnectionUser } from './host.ts'
+import { makeRoomForOne } from './orphans.ts'
 import { choosePort } from './ports.ts'
 import type { ConnectionSettings } from './settings.ts'
 import { SYN_SENT } from './states.ts'
@@ -38,7 +39,7 @@ export interface ConnectRequest {
 export function connect(tcp: Tcp, request: ConnectRequest): Tcb {
   checkRemote(request)
   const local = chooseLocal(tcp, request)
-  if (tcp.connections.size >= tcp.settings.connectionsMax)
+  if (!makeRoomForOne(tcp))
     throw new StackError('ERR_NO_BUFFERS', `connect: ${tcp.settings.connectionsMax} connections are open`)
   const tcb = makeTcb(tcp, request.settings ?? tcp.connectionDefaults, request.remote.family)
   tcb.user = request.user ?? null

@@ -5,6 +5,7 @@ import { finish } from './close.ts'
 import { emitSegment, emitTcbReset } from './emit.ts'
 import type { Flight } from './flight.ts'
 import { armRetransmit } from './loss-timer.ts'
+import { orphanMustEnd } from './orphans.ts'
 import { sendPiece } from './output.ts'
 import { backedOff } from './rtt.ts'
 import { HAS_FIN } from './scoreboard.ts'
@@ -36,7 +37,7 @@ export function windowClosed(tcp: Tcp, tcb: Tcb, _flight: Flight): void {
 export function onPersist(tcp: Tcp, tcb: Tcb): void {
   const { flight } = tcb
   if (flight === null) return
-  if (hasGivenUp(tcp, tcb)) {
+  if (hasGivenUp(tcp, tcb) || (tcb.backoff > 0 && orphanMustEnd(tcp, tcb))) {
     emitTcbReset(tcp, tcb)
     return finish(tcp, tcb, 'timed-out')
   }

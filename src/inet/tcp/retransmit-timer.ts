@@ -4,6 +4,7 @@ import { finish } from './close.ts'
 import { emitSyn, emitTcbReset } from './emit.ts'
 import { CA_RECOVERY, type Flight } from './flight.ts'
 import { armRetransmit } from './loss-timer.ts'
+import { orphanMustEnd } from './orphans.ts'
 import { output } from './output.ts'
 import { timeoutExpired } from './path-mtu.ts'
 import { ORPHAN_GIVE_UP_MS } from './persist.ts'
@@ -25,7 +26,7 @@ export function retransmitTimerFired(tcp: Tcp, tcb: Tcb): void {
   if (tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) return synTimerFired(tcp, tcb)
   const { flight } = tcb
   if (tcb.state < ESTABLISHED || flight === null || flight.board.count === 0) return
-  if (hasGivenUp(tcp, tcb, flight)) {
+  if (hasGivenUp(tcp, tcb, flight) || (tcb.backoff > 0 && orphanMustEnd(tcp, tcb))) {
     emitTcbReset(tcp, tcb)
     return finish(tcp, tcb, 'timed-out')
   }

@@ -62,6 +62,8 @@ export class Tcp {
   resetsAt = 0
   /** Bytes of blocks that wait on connections, against `settings.memoryBytes`. */
   memoryUsed = 0
+  /** Connections that nobody holds any more. */
+  orphans = 0
   /** Connections that the next flush looks at, in order. */
   dirtyFirst: Tcb | null = null
   dirtyLast: Tcb | null = null
