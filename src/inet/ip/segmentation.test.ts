@@ -131,6 +131,24 @@ describe('ip/segmentation', () => {
     }
   })
 
+  it.each([0, LINK_CSUM | LINK_TSO4 | LINK_TSO6])(
+    'segments that would fit one packet stay segments, since the peer takes no larger ones (capabilities %i)',
+    capabilities => {
+      fixture.link.change({ capabilities })
+      const tcp = fixture.upper(6)
+      const header = new Uint8Array(20)
+      header[12] = 0x50
+      const send = (bytes: number): (readonly [number, number])[] => {
+        const fields = { remote: PEER4, protocol: 6, csumOffset: 16, gso: [OFFLOAD_GSO_TCP4, 536] as const }
+        fixture.send(tcp, Uint8Array.of(...header, ...pattern(bytes)), fields)
+        return fixture.link.sent.splice(0).map(({ bytes: packet, gsoSize }) => [packet.length, gsoSize])
+      }
+      expect(send(536)).toEqual([[576, 0]])
+      const cut = [576, 576, 41].map(length => [length, 0])
+      expect(send(1_073)).toEqual(capabilities === 0 ? cut : [[1_113, 536]])
+    },
+  )
+
   it('TCP super-segments go down whole where the link can', () => {
     fixture.link.change({ capabilities: LINK_CSUM | LINK_TSO4 | LINK_TSO6 })
     const tcp = fixture.upper(6)

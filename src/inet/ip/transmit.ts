@@ -66,9 +66,10 @@ function transmitWithWork(ip: Ip, out: Interface, mp: Mblk, family: number, size
   mp.offload &= OFFLOAD_CSUM_NEEDED | OFFLOAD_GSO
   const gso = mp.offload & OFFLOAD_GSO
   if (gso !== 0) {
-    // One segment of TCP is what it would have been without the offload; datagrams are never put together.
-    if (size <= mtu && gso !== OFFLOAD_GSO_UDP) mp.offload &= ~OFFLOAD_GSO
-    else if ((out.capabilities & gsoCapability(gso)) !== 0) return sendOut(ip, out, mp)
+    if (gso !== OFFLOAD_GSO_UDP && isOneSegment(mp, size)) {
+      mp.offload &= ~OFFLOAD_GSO
+      mp.gsoSize = 0
+    } else if ((out.capabilities & gsoCapability(gso)) !== 0) return sendOut(ip, out, mp)
     else return transmitSegments(ip, out, mp, family, size)
   }
   const finished = finishFor(ip, out, mp, size, size > mtu)
@@ -81,6 +82,15 @@ function transmitWithWork(ip: Ip, out: Interface, mp: Mblk, family: number, size
   const count = fragment(finished, family as 4 | 6, mtu, id, ip.emitPiece)
   ip.counters['fragments-out'] += count
   if (count === 0) ip.counters['no-buffers']++
+}
+
+/**
+ * Whether a super-segment of TCP is but one segment, which it would have been without the offload too. That it fits the MTU says
+ * nothing: a peer may take less (RFC 9293 MUST-16).
+ */
+function isOneSegment(mp: Mblk, size: number): boolean {
+  const header = segmentHeaderBytes(mp, mp.csumStart)
+  return header > 0 && size - mp.csumStart - header <= mp.gsoSize
 }
 
 /** Finishes the checksum here if the link does not. @returns null when no block is left */
