@@ -118,6 +118,20 @@ describe('tcp/persist', () => {
     expect(t.take()[0]!.data.length).toBe(100)
   })
 
+  it('RFC 9293 §3.8.6.2.1 (4): what the peer says meanwhile does not stop or put off the timer', () => {
+    const peer = closed()
+    peer.send('A', { window: 8 })
+    for (let i = 0; i < 12; i++) {
+      expect(peer.tcb.timers & T_PERSIST).toBe(T_PERSIST)
+      t.advance(peer.tcb.rtoMs / 10)
+      // Data of its own, an answer to something else: the window is as before.
+      peer.send('A', { window: 8 })
+      if (t.counters['window-probes-out'] > 0) break
+    }
+    expect(t.counters['window-probes-out']).toBe(1)
+    expect(t.takeOne().data.length).toBe(8)
+  })
+
   it('a FIN waits for the window as data does, and is the probe when nothing else is left', () => {
     t = makeTcpTest()
     const peer = established(t, { window: 0 })

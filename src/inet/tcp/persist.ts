@@ -103,8 +103,12 @@ export function afterProbe(tcp: Tcp, tcb: Tcb, flight: Flight): void {
   }
   zeroWindowEnded(tcp, tcb)
   tcb.backoff = 0
+  if (!flight.probing) {
+    // Of a window that is still too small for a segment the timer runs on, whatever the peer says meanwhile: nothing else sends.
+    tcp.schedule(tcb)
+    return
+  }
   clearTimer(tcb, T_PERSIST)
-  if (!flight.probing) return
   // It came before the window opened and was dropped.
   flight.probing = false
   flight.sendFirst = true
