@@ -10,6 +10,7 @@ const PLACES: Readonly<Record<string, readonly string[]>> = {
   close: ['fd'],
   shutdown: ['fd', 'how'],
   write: ['fd', 'size'],
+  send: ['fd', 'size'],
   read: ['fd', 'size'],
   setsockopt: ['fd', 'name', 'value'],
   getsockopt: ['fd', 'name'],

@@ -11,7 +11,7 @@ import { ORPHAN_GIVE_UP_MS } from './persist.ts'
 import { rackDetect } from './rack.ts'
 import { enterLoss, enterRecovery, reduceToFirst } from './recovery.ts'
 import { ESTABLISHED, SYN_RECEIVED, SYN_SENT } from './states.ts'
-import { F_ORPHAN, F_SYN_RETRANSMITTED, T_LOSS, T_RETRANSMIT, type Tcb } from './tcb.ts'
+import { F_ECN, F_ORPHAN, F_SYN_RETRANSMITTED, T_LOSS, T_RETRANSMIT, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { setTimer } from './timers.ts'
 
@@ -65,6 +65,8 @@ function synTimerFired(tcp: Tcp, tcb: Tcb): void {
   if (over) return finish(tcp, tcb, 'timed-out')
   tcb.backoff++
   tcb.flags |= F_SYN_RETRANSMITTED
+  // RFC 3168 §6.1.1.1: perhaps somebody on the way does not like the bits.
+  tcb.flags &= ~F_ECN
   tcp.counters['retransmitted-segments']++
   emitSyn(tcp, tcb)
   let wait = tcb.rtoMs
