@@ -19,6 +19,7 @@ import {
   ORDREL_REQ,
   primitiveOf,
   URGENT_IND,
+  URGENT_REQ,
 } from '../inet/tcp/primitives.ts'
 import type { ConnectionSettings } from '../inet/tcp/settings.ts'
 import { type StateName, stateName } from '../inet/tcp/states.ts'
@@ -226,6 +227,21 @@ export class TcpConnection implements Program {
     if (mp !== null) return this.putmsg(mp)
     this.connection.transport.retryLater(stream.top.other)
     return false
+  }
+
+  /**
+   * Writes bytes of which the last one ends urgent data (RFC 6093; RFC 9293 MUST-30): all that is in front of it is announced
+   * as urgent. Nothing overtakes anything. If not all is taken, the rest is the caller's to write so again.
+   * @returns bytes taken; @throws StackError as {@link putmsg}
+   */
+  writeUrgent(bytes: Uint8Array): number {
+    const { stream } = this
+    const done = this.write(bytes)
+    if (done === 0) return 0
+    const mp = makePrimitive(stream.runtime.arena, URGENT_REQ)
+    // Urgency is a hint: without a block for it the data goes as any other.
+    if (mp !== null) putnext(stream.top.other, mp)
+    return done
   }
 
   /** Why nothing can be written; null if it can. */

@@ -19,9 +19,19 @@ import type { Segment } from './segment.ts'
 import { sendLimit, sendRoom } from './send.ts'
 import { CLOSED } from './states.ts'
 import { probeAnswered } from './tail-loss.ts'
-import { F_ECN, F_SACK, F_TIMESTAMPS, F_WANTS_ROOM, T_PERSIST, T_RETRANSMIT, type Tcb } from './tcb.ts'
+import {
+  F_ECN,
+  F_SACK,
+  F_TIMESTAMPS,
+  F_URGENT_OUT,
+  F_WANTS_ROOM,
+  T_PERSIST,
+  T_RETRANSMIT,
+  type Tcb,
+} from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { setTimer } from './timers.ts'
+import { urgentAcknowledged } from './urgent.ts'
 
 const result = new AckResult()
 /** A peer that took a SACK back is given so long to send what it has, before all is sent again. */
@@ -99,6 +109,7 @@ function takeAck(
     takeCumulative(tcp, tcb, flight, seg.ack)
     tcb.sndUna = seg.ack
     tcb.troubleAt = tcp.nowMs
+    if ((tcb.flags & F_URGENT_OUT) !== 0) urgentAcknowledged(tcb, flight)
     const data = ((seg.ack - queue.endSeq) | 0) > 0 ? queue.endSeq : seg.ack
     if (((data - queue.headSeq) | 0) > 0) {
       const weight = queue.weight

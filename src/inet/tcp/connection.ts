@@ -21,12 +21,14 @@ import {
   ORDREL_REQ,
   primitiveOf,
   URGENT_IND,
+  URGENT_REQ,
 } from './primitives.ts'
 import { atEof, takeData, windowOpened } from './receive.ts'
 import { send, sendRoom } from './send.ts'
 import { CLOSED } from './states.ts'
 import { F_EOF_TOLD, F_FIN_QUEUED, F_FIN_RECEIVED, F_WANTS_ROOM, type Tcb } from './tcb.ts'
 import type { Transport } from './transport.ts'
+import { urgentOut } from './urgent.ts'
 
 /** Bytes and messages that go up before the program reads. It has them in hand, so they are out of the core's reach when memory is short. */
 export const HEAD_BYTES = 256 * 1024
@@ -159,7 +161,7 @@ export class Connection implements ConnectionUser {
     return this.reason === null && this.tcb !== null && (this.tcb.flags & F_FIN_QUEUED) === 0
   }
 
-  /** @param mp - consumed: M_DATA, or an ORDREL_REQ */
+  /** @param mp - consumed: M_DATA, an ORDREL_REQ or an URGENT_REQ */
   write(mp: Mblk): void {
     const wq = this.q.other
     const { tcb } = this
@@ -189,7 +191,9 @@ export class Connection implements ConnectionUser {
   /** @param mp - consumed */
   private sendNow(tcb: Tcb, mp: Mblk): void {
     if (mp.type === M_DATA && this.maySend) return send(this.transport.tcp, tcb, mp)
-    if (primitiveOf(mp) === ORDREL_REQ && this.maySend) shutdown(this.transport.tcp, tcb)
+    const primitive = primitiveOf(mp)
+    if (primitive === ORDREL_REQ && this.maySend) shutdown(this.transport.tcp, tcb)
+    else if (primitive === URGENT_REQ) urgentOut(this.transport.tcp, tcb)
     freemsg(mp)
   }
 

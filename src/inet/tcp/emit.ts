@@ -28,8 +28,18 @@ import { writeOptions, writeSynOptions } from './options.ts'
 import { receiveWindow } from './receive.ts'
 import { announcedMss } from './start.ts'
 import { SYN_RECEIVED } from './states.ts'
-import { F_ACK_NOW, F_ECE_OUT, F_ECN, F_SACK, F_TIMESTAMPS, F_WINDOW_SCALE, type Tcb } from './tcb.ts'
+import {
+  F_ACK_NOW,
+  F_ECE_OUT,
+  F_ECN,
+  F_SACK,
+  F_TIMESTAMPS,
+  F_URGENT_OUT,
+  F_WINDOW_SCALE,
+  type Tcb,
+} from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+import { markUrgent } from './urgent.ts'
 
 /** In `control` of {@link emitSegment}: new data of a connection that agreed on ECN (RFC 3168 §6.1.2); not a header bit. */
 export const ECT = 0x100
@@ -78,6 +88,7 @@ export function emitSegment(
   const { ports } = tcb
   const field = window >> (tcb.scales >> 8)
   emitTcp(bytes, at, ports >>> 16, ports & 0xffff, seq, tcb.rcvNxt, size, (control & 0xff) | ece, field)
+  if ((tcb.flags & F_URGENT_OUT) !== 0 && tcb.flight !== null) markUrgent(tcb.flight, bytes, at, seq)
   header.wptr = at + size
   header.cont = payload
   request.cont = header

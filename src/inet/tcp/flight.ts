@@ -90,6 +90,8 @@ export class Flight {
   smallEnd = 0
   hasSmall = false
 
+  /** One past our urgent data, while the connection has `F_URGENT_OUT`. */
+  sndUp = 0
   /** When `Tcb.minRtt` was last seen. */
   minRttAtMs = 0
   /** The byte in flight lies beyond a window of zero (RFC 9293 §3.8.6.1). */

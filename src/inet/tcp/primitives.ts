@@ -21,6 +21,9 @@ export const DISCON_IND = 0x105
 /** Up, as an M_PCPROTO: the peer announced urgent data (RFC 6093); the bytes themselves are in the stream. */
 export const URGENT_IND = 0x106
 
+/** Down: the data in front of it is urgent. */
+export const URGENT_REQ = 0x107
+
 const REASONS: readonly CloseReason[] = [
   'done',
   'refused',

@@ -1,7 +1,7 @@
 /** How many bytes leave as one super-segment. */
 import { TCP_HEADER_BYTES } from '../wire/tcp.ts'
 import { ipHeaderBytes } from './start.ts'
-import { F_TIMESTAMPS, type Tcb } from './tcb.ts'
+import { F_TIMESTAMPS, F_URGENT_OUT, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
 /** Bytes of an IP packet at most. */
@@ -18,7 +18,8 @@ const SHORT_RTT_SHIFT = 9
  */
 export function superBytes(tcp: Tcp, tcb: Tcb): number {
   const mss = tcb.sndMss
-  if (!tcp.offload) return mss
+  // The urgent pointer counts from each segment's own number, which nobody adapts who cuts a super-segment.
+  if (!tcp.offload || (tcb.flags & F_URGENT_OUT) !== 0) return mss
   const headers =
     ipHeaderBytes(tcb.family) + TCP_HEADER_BYTES + ((tcb.flags & F_TIMESTAMPS) !== 0 ? TIMESTAMPS_BYTES : 0)
   const most = PACKET_MAX - headers

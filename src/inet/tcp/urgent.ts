@@ -1,10 +1,12 @@
 /** Urgent data as RFC 6093 has it: a mark in the stream, never data beside it. */
-import { URG } from '../wire/tcp.ts'
+import { putU16 } from '../wire/fields.ts'
+import { CONTROL, URG, URGENT } from '../wire/tcp.ts'
+import type { Flight } from './flight.ts'
 import { takeIntake } from './intake.ts'
 import { unreadBytes } from './receive.ts'
 import type { Segment } from './segment.ts'
 import { mayReceive } from './states.ts'
-import { F_ORPHAN, F_UNACCEPTED, F_URGENT_IN, type Tcb } from './tcb.ts'
+import { F_FIN_QUEUED, F_ORPHAN, F_UNACCEPTED, F_URGENT_IN, F_URGENT_OUT, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
 /**
@@ -33,4 +35,32 @@ export function urgentAhead(tcp: Tcp, tcb: Tcb): number {
   if (ahead > 0) return ahead
   tcb.flags &= ~F_URGENT_IN
   return 0
+}
+
+/** What the pointer can say (MUST-31: what lies further is announced again as its end comes nearer). */
+const URGENT_MAX = 0xffff
+
+/** MUST-30: all that is queued to be sent is urgent, and said to be so from the next segment on. */
+export function urgentOut(tcp: Tcp, tcb: Tcb): void {
+  const { flight } = tcb
+  if (flight === null || (tcb.flags & F_FIN_QUEUED) !== 0 || flight.queue.endSeq === tcb.sndUna) return
+  flight.sndUp = flight.queue.endSeq
+  tcb.flags |= F_URGENT_OUT
+  tcp.schedule(tcb)
+}
+
+/**
+ * Marks a segment that is in front of the end of our urgent data (MUST-62: the pointer shows the byte behind it).
+ * @param at - of the header; @param seq - of the segment
+ */
+export function markUrgent(flight: Flight, bytes: Uint8Array, at: number, seq: number): void {
+  const ahead = (flight.sndUp - seq) | 0
+  if (ahead <= 0) return
+  bytes[at + CONTROL]! |= URG
+  putU16(bytes, at + URGENT, Math.min(ahead, URGENT_MAX))
+}
+
+/** The peer has acknowledged so far: urgent mode ends with the urgent data. */
+export function urgentAcknowledged(tcb: Tcb, flight: Flight): void {
+  if (((tcb.sndUna - flight.sndUp) | 0) >= 0) tcb.flags &= ~F_URGENT_OUT
 }

@@ -266,8 +266,8 @@ export class ScriptSocket {
     if (this.phase === 'connecting') return 0
     if (this.phase !== 'connected' || connection === null || this.isOver)
       throw new Errno('EPIPE', 'not connected')
-    if (urgent || more) throw new Errno('EOPNOTSUPP', 'not yet')
-    return asErrno(() => connection.write(bytes))
+    if (more) throw new Errno('EOPNOTSUPP', 'MSG_MORE: there is no cork')
+    return asErrno(() => (urgent ? connection.writeUrgent(bytes) : connection.write(bytes)))
   }
 
   /** An error came when part of a call was done: the next one is told. */
