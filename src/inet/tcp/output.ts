@@ -180,7 +180,7 @@ function pieceLength(
 function maySendSmall(tcb: Tcb, flight: Flight, idle: boolean): boolean {
   const { flags } = tcb
   if ((flags & F_FIN_QUEUED) !== 0) return true
-  if ((flags & F_CORK) !== 0) return false
+  if ((flags & F_CORK) !== 0 || tcb.settings.cork) return false
   if (tcb.settings.noDelay || idle) return true
   return !(flight.hasSmall && ((flight.smallEnd - tcb.sndUna) | 0) > 0)
 }

@@ -100,6 +100,8 @@ export const TCP_SETTINGS: Readonly<TcpSettings> = {
 /** Of one connection. Immutable: changing one makes another, so that connections with the same share one. */
 export interface ConnectionSettings {
   readonly noDelay: boolean
+  /** Partial segments wait until it is off again: for a program that writes a message in pieces. */
+  readonly cork: boolean
   readonly keepAlive: boolean
   /** 0: the stack's. */
   readonly keepIdleMs: number
@@ -124,6 +126,7 @@ export interface ConnectionSettings {
 
 export const CONNECTION_SETTINGS: ConnectionSettings = {
   noDelay: false,
+  cork: false,
   keepAlive: false,
   keepIdleMs: 0,
   keepIntervalMs: 0,

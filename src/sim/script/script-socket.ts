@@ -60,6 +60,7 @@ export class ScriptSocket {
   /** A connect that did not wait has not been told yet that it is done. */
   private untoldConnect = false
   private readonly runtime: Runtime
+  private holdsBack = false
   /** Place in the stream of test data of what is written by size, and of what was read. */
   private written = 0
   readPlace = 0
@@ -266,7 +267,9 @@ export class ScriptSocket {
     if (this.phase === 'connecting') return 0
     if (this.phase !== 'connected' || connection === null || this.isOver)
       throw new Errno('EPIPE', 'not connected')
-    if (more) throw new Errno('EOPNOTSUPP', 'MSG_MORE: there is no cork')
+    // What MSG_MORE holds back the next write without it lets go.
+    if (more || this.holdsBack) this.connection?.set({ cork: more || this.settings.cork === true })
+    this.holdsBack = more
     return asErrno(() => (urgent ? connection.writeUrgent(bytes) : connection.write(bytes)))
   }
 

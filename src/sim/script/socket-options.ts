@@ -57,6 +57,7 @@ const BUFFER_MOST = 1 << 30
 /** Bounds are Linux's, so that a value that is refused there is refused here. */
 const OPTIONS: Readonly<Record<string, Option>> = {
   TCP_NODELAY: flag('TCP_NODELAY', 'noDelay'),
+  TCP_CORK: flag('TCP_CORK', 'cork'),
   TCP_QUICKACK: flag('TCP_QUICKACK', 'quickAck'),
   SO_KEEPALIVE: flag('SO_KEEPALIVE', 'keepAlive'),
   SO_OOBINLINE: flag('SO_OOBINLINE', 'urgentInline'),
