@@ -2,8 +2,9 @@
 import { NodeProcess } from './node-process.ts'
 import { type Place, runPeer } from './peers.ts'
 import type { BenchSite } from './site.ts'
-import { PORT_CHARGEN, PORT_DISCARD, PORT_ECHO, type TcpEndOptions, type TcpEndSent } from './tcp-end.ts'
+import type { TcpEndOptions, TcpEndSent } from './tcp-end.ts'
 import { EndProcess, PeerProcess } from './tcp-ends.ts'
+import { PORT_CHARGEN, PORT_DISCARD, PORT_ECHO } from './tcp-ports.ts'
 import {
   endOptions,
   FAR,

@@ -15,10 +15,7 @@ import type { Mblk } from '../streams/mblk/mblk.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import { Stream } from '../streams/stream.ts'
 import { HeapWatch } from './heap.ts'
-
-export const PORT_ECHO = 7
-export const PORT_DISCARD = 9
-export const PORT_CHARGEN = 19
+import { PORT_CHARGEN, PORT_DISCARD, PORT_ECHO } from './tcp-ports.ts'
 
 export interface TcpEndOptions {
   /** A stack of ours on a new TUN device, or the kernel's sockets of the namespace that it was started in. */

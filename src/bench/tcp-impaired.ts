@@ -7,8 +7,9 @@ import { NodeProcess } from './node-process.ts'
 import { type Place, runPeer } from './peers.ts'
 import type { BenchSite } from './site.ts'
 import { type Arm, gbitOf, type LoadTimes } from './tcp-arms.ts'
-import { PORT_DISCARD, type TcpEndSent } from './tcp-end.ts'
+import type { TcpEndSent } from './tcp-end.ts'
 import { EndProcess, PeerProcess } from './tcp-ends.ts'
+import { PORT_DISCARD } from './tcp-ports.ts'
 import { endOptions } from './tcp-site.ts'
 
 /** Options of the module "impair", towards the receiver; both ways have the delay. */

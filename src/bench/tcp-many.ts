@@ -3,8 +3,8 @@ import { setSysctl } from '../host/sysctl.ts'
 import { runPeer } from './peers.ts'
 import type { BenchSite } from './site.ts'
 import { type Arm, type LoadTimes, NodeArm } from './tcp-arms.ts'
-import { PORT_DISCARD, PORT_ECHO } from './tcp-end.ts'
 import { PeerProcess } from './tcp-ends.ts'
+import { PORT_DISCARD, PORT_ECHO } from './tcp-ports.ts'
 import { FAR, makePair, type Pair, RIGHT_KERNEL, TUN } from './tcp-site.ts'
 
 /** Connections under way at a time. */

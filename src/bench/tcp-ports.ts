@@ -1,0 +1,4 @@
+/** Where the services of a TCP measurement stand (RFC 862, 863, 864). */
+export const PORT_ECHO = 7
+export const PORT_DISCARD = 9
+export const PORT_CHARGEN = 19
