@@ -1,15 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { milliseconds } from '../../base/time.ts'
 import { allocb, freemsg } from '../../streams/mblk/alloc.ts'
-import type { Mblk } from '../../streams/mblk/mblk.ts'
+import { type Mblk, OFFLOAD_CSUM_VALID } from '../../streams/mblk/mblk.ts'
 import { messageFrom } from '../../streams/mblk/pullup.ts'
 import { M_DATA, M_PCPROTO, M_PROTO } from '../../streams/mblk/types.ts'
 import { getq } from '../../streams/queue.ts'
 import { Stream } from '../../streams/stream.ts'
-import { flat } from '../../streams/testing/messages.ts'
+import { chainOf, flat } from '../../streams/testing/messages.ts'
 import { makeTestRuntime, type TestRuntime } from '../../streams/testing/runtime.ts'
 import { InetStack } from '../stack.ts'
 import { openFakeIp } from '../testing/fake-ip.ts'
+import { ipv4Packet } from '../testing/packets.ts'
+import { TestLink } from '../testing/test-link.ts'
+import { emitTcp, RST, SYN } from '../wire/tcp.ts'
 import type { Connection } from './connection.ts'
 import type { TcpOpenOptions } from './control.ts'
 import type { Listening } from './listening.ts'
@@ -266,5 +269,30 @@ describe('inet/tcp/module: plumbing by hand', () => {
     expect(() => Stream.open(two.runtime, info)).toThrow(expect.objectContaining({ code: 'ERR_PLUMBING' }))
     one.finish()
     two.finish()
+  })
+
+  it('a link that answers at once, from within the sending, comes in when the segment in hand is done', () => {
+    const link = new TestLink(t.runtime)
+    stack.attachLink(link.stream, { name: 'l0', addresses: ['10.0.0.2/24'] })
+    open({ listen: { port: PORT } })
+    t.settle()
+    const bring = (flags: number, seq: number, payload = ''): void => {
+      const segment = new Uint8Array(20 + payload.length)
+      emitTcp(segment, 0, 5_000, PORT, seq, 0, 20, flags, 1_000)
+      segment.set(new TextEncoder().encode(payload), 20)
+      const mp = chainOf(t.arena, ipv4Packet(segment, { protocol: 6 }), [], 64)
+      mp.offload = OFFLOAD_CSUM_VALID
+      link.bringMessage(mp)
+    }
+    let answers = 0
+    link.onPacket = mp => {
+      freemsg(mp)
+      if (answers++ === 0) bring(RST, 1_001)
+    }
+    bring(SYN, 1_000, 'with data')
+    t.settle()
+    expect([answers, counters()['reset-accepted']]).toEqual([1, 1])
+    stack.detachLink('l0')
+    link.stream.close()
   })
 })

@@ -12,7 +12,7 @@ import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { M_DATA, M_FLUSH, M_IOCTL, M_PROTO } from '../../streams/mblk/types.ts'
 import type { AnyQueue, DriverInfo } from '../../streams/module.ts'
 import { putnext } from '../../streams/putnext.ts'
-import { type Queue, WR } from '../../streams/queue.ts'
+import { getq, putq, type Queue, WR } from '../../streams/queue.ts'
 import type { Runtime } from '../../streams/runtime.ts'
 import { ERROR_IND, isUnitdata, KIND, UNITDATA_IND } from '../unitdata.ts'
 import { abort } from './close.ts'
@@ -94,7 +94,10 @@ export function tcpDriver(settings: Partial<TcpSettings> = {}): DriverInfo<TcpSt
     lower: {
       hiwat: LOWER_HIWAT,
       lowat: LOWER_LOWAT,
-      read: { put: (q, mp) => lowerPut(transport!, q, mp) },
+      read: {
+        put: (q, mp) => lowerPut(transport!, q, mp),
+        service: q => lowerService(transport!, q),
+      },
       write: { put: putnext, service: () => transport!.serveLower() },
       link(upper, q, options) {
         linkIp(transport!, upper, q, options as TcpLinkOptions | undefined)
@@ -192,7 +195,11 @@ function unlinkIp(transport: Transport): void {
 function lowerPut(transport: Transport, q: AnyQueue, mp: Mblk): void {
   if (isUnitdata(mp)) {
     const kind = mp.dblk.arena.words[(mp.rptr >> 2) + KIND]
-    if (kind === UNITDATA_IND) return transport.receive(mp)
+    if (kind === UNITDATA_IND) {
+      // A link that answers at once, what was just sent in answer to a segment: that one is still in hand.
+      if (transport.receiving || q.first !== null) return putq(q, mp)
+      return transport.receive(mp)
+    }
     if (kind === ERROR_IND) {
       transport.touch()
       return errorIn(transport.tcp, mp)
@@ -201,6 +208,11 @@ function lowerPut(transport: Transport, q: AnyQueue, mp: Mblk): void {
   if (mp.type === M_FLUSH) return headFlush(q, mp)
   if (mp.type === M_PROTO) transport.tcp.counters['indication-malformed']++
   freemsg(mp)
+}
+
+/** What came in while another segment was in hand. */
+function lowerService(transport: Transport, q: AnyQueue): void {
+  for (let mp = getq(q); mp !== null; mp = getq(q)) transport.receive(mp)
 }
 
 /** The control stream went: nothing leads down any more. */

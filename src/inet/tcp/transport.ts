@@ -50,8 +50,8 @@ export class Transport implements TcpHost {
   /** For the earliest deadline of the core; armed for an earlier one it looks in vain, which costs less than to move it at every segment. */
   private timer: Timer | null = null
   private timerIsLate = false
-  /** A segment is in the core's hands. */
-  private receiving = false
+  /** A segment is in the core's hands: no other may come in. */
+  receiving = false
   private flushWanted = false
   /** A program was called for after the flush: it goes first. */
   private programIsBehind = false
