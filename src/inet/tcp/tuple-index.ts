@@ -3,6 +3,7 @@
  * words of the remote address, the four of the local one, both as in a control block, and the ports; the rest is
  * the owner's, who also holds the records: they may move to a larger array at any time.
  */
+import { assert } from '../../base/assert.ts'
 import { LOCAL, REMOTE } from '../unitdata.ts'
 import { TUPLE_HASH_BITS, TupleHash } from './tuple-hash.ts'
 
@@ -113,7 +114,8 @@ export class TupleIndex {
     if (first === number + 1) this.heads[bucket] = this.links[number]!
     else {
       let before = first - 1
-      while (this.links[before] !== number + 1) before = this.links[before]! - 1
+      while (before >= 0 && this.links[before] !== number + 1) before = this.links[before]! - 1
+      assert(before >= 0, 'a record that is in no chain')
       this.links[before] = this.links[number]!
     }
     this.size--
