@@ -1,6 +1,7 @@
 /** A throughput test as iperf3 shows it. */
+import type { DatagramFigures } from '../node/iperf/datagram-header.ts'
 import type { EndLine, IntervalLine, StartLine } from '../node/iperf/lines.ts'
-import { endSum, intervalSum, rate } from '../node/iperf/report.ts'
+import { datagramSum, endSum, intervalSum, rate } from '../node/iperf/report.ts'
 
 const RULE = '- - - - - - - - - - - - - - - - - - - - - - - - -'
 
@@ -46,7 +47,8 @@ export function startText({ parameters, streams }: StartLine): string {
   const what = { forward: 'the client sends', reverse: 'the server sends', both: 'both send' }[
     parameters.direction
   ]
-  lines.push(`[ ID] Interval            Transfer     Bitrate         Retr  Cwnd      (${what})`)
+  const more = parameters.protocol === 'udp' ? 'Jitter    Lost/Total Datagrams' : 'Retr  Cwnd    '
+  lines.push(`[ ID] Interval            Transfer     Bitrate         ${more}  (${what})`)
   return lines.join('\n')
 }
 
@@ -56,59 +58,70 @@ const isBoth = (streams: readonly { readonly sending: boolean }[]): boolean =>
 
 const role = (both: boolean, sending: boolean): string => (!both ? '' : sending ? 'TX  ' : 'RX  ')
 
+/** `0.012 ms  0/861 (0%)`. */
+function datagramText({ jitterMs, lost, packets }: DatagramFigures): string {
+  const percent = packets === 0 ? 0 : (lost / packets) * 100
+  return `${jitterMs.toFixed(3)} ms  ${lost}/${packets} (${percent < 0.01 ? '0' : percent.toPrecision(2)}%)`
+}
+
 export function intervalText(line: IntervalLine): string {
   const { start, end, streams, omitted } = line
   const both = isBoth(streams)
   const note = omitted ? '  (omitted)' : ''
-  const lines = streams.map(({ number, sending, bytes, retransmits, figures }) => {
+  const lines = streams.map(({ number, sending, bytes, retransmits, figures, datagrams }) => {
     const again = retransmits === null ? '' : String(retransmits).padStart(4)
+    const fared = datagrams === null ? '' : datagramText(datagrams)
     const cwnd = figures === null ? '' : bytesText(figures.cwndBytes).padStart(12)
-    const rest = `${role(both, sending)}${again}${cwnd}${note}`
+    const rest = `${role(both, sending)}${again}${cwnd}${fared}${note}`
     return row(idOf(number), start, end, bytes, rate(bytes, end - start), rest)
   })
   for (const sending of [true, false]) {
     if (streams.filter(stream => stream.sending === sending).length < 2) continue
     const { bytes, bitsPerSecond, retransmits } = intervalSum(line, sending)
     const again = retransmits === null ? '' : String(retransmits).padStart(4)
-    lines.push(row('SUM', start, end, bytes, bitsPerSecond, `${role(both, sending)}${again}${note}`))
+    const sum = datagramSum(streams, sending)
+    const fared = sum === null ? '' : datagramText(sum)
+    lines.push(row('SUM', start, end, bytes, bitsPerSecond, `${role(both, sending)}${again}${fared}${note}`))
   }
   return lines.join('\n')
+}
+
+/** One line at the end: how the retransmissions or the datagrams came out, in words. */
+interface EndFigures {
+  readonly bytes: number
+  readonly seconds: number
+  readonly fared: string
 }
 
 export function endText(line: EndLine): string {
   const { streams } = line
   const both = isBoth(streams)
-  const lines = [RULE, '[ ID] Interval            Transfer     Bitrate         Retr']
+  const more = streams.some(({ datagrams }) => datagrams !== null) ? 'Jitter    Lost/Total Datagrams' : 'Retr'
+  const lines = [RULE, `[ ID] Interval            Transfer     Bitrate         ${more}`]
   const add = (
     id: string,
     sending: boolean,
     side: 'sent' | 'received',
-    bytes: number,
-    seconds: number,
-    again: number | null,
+    { bytes, seconds, fared }: EndFigures,
   ): void => {
-    const retransmits = side === 'received' ? '' : again === null ? '' : String(again).padStart(4)
     const who = side === 'sent' ? 'sender' : 'receiver'
-    lines.push(
-      row(
-        id,
-        0,
-        seconds,
-        bytes,
-        rate(bytes, seconds),
-        `${role(both, sending)}${retransmits.padEnd(4)}  ${who}`,
-      ),
-    )
+    const rest = `${role(both, sending)}${fared.padEnd(4)}  ${who}`
+    lines.push(row(id, 0, seconds, bytes, rate(bytes, seconds), rest))
   }
-  for (const { number, sending, sent, sentSeconds, received, receivedSeconds, retransmits } of streams) {
-    add(idOf(number), sending, 'sent', sent, sentSeconds, retransmits)
-    add(idOf(number), sending, 'received', received, receivedSeconds, null)
+  for (const stream of streams) {
+    const { number, sending, sent, sentSeconds, received, receivedSeconds, retransmits, datagrams } = stream
+    const told = datagrams === null ? '' : datagramText(datagrams)
+    const again = retransmits === null ? '' : String(retransmits).padStart(4)
+    add(idOf(number), sending, 'sent', { bytes: sent, seconds: sentSeconds, fared: again })
+    add(idOf(number), sending, 'received', { bytes: received, seconds: receivedSeconds, fared: told })
   }
   for (const sending of [true, false]) {
     if (streams.filter(stream => stream.sending === sending).length < 2) continue
     for (const side of ['sent', 'received'] as const) {
       const { bytes, seconds, retransmits } = endSum(line, sending, side)
-      add('SUM', sending, side, bytes, seconds, retransmits)
+      const sum = side === 'received' ? datagramSum(streams, sending) : null
+      const again = side === 'sent' && retransmits !== null ? String(retransmits).padStart(4) : ''
+      add('SUM', sending, side, { bytes, seconds, fared: sum === null ? again : datagramText(sum) })
     }
   }
   return lines.join('\n')

@@ -158,6 +158,7 @@ const iperf: CommandSpec = {
       summary: 'TCP port',
       fallback: '5201',
     },
+    udp: { type: 'flag', short: 'u', summary: 'UDP instead of TCP' },
     time: {
       type: 'duration',
       short: 't',
@@ -187,13 +188,19 @@ const iperf: CommandSpec = {
       summary: 'not counted at the beginning',
       fallback: '0s',
     },
-    length: { type: 'string', short: 'l', value: 'AMOUNT', summary: 'bytes of a write', fallback: '128K' },
+    length: {
+      type: 'string',
+      short: 'l',
+      value: 'AMOUNT',
+      summary: 'bytes of a write, or of a datagram',
+      fallback: '128K; UDP: 1448',
+    },
     bitrate: {
       type: 'string',
       short: 'b',
       value: 'AMOUNT',
       summary: 'bits a second of each connection',
-      fallback: 'no limit',
+      fallback: 'no limit; UDP: 1M, 0 for none',
     },
     window: {
       type: 'string',

@@ -255,6 +255,13 @@ describe('cli/iperf', () => {
     expect(end.sum_received.bits_per_second).toBeGreaterThan(1e8)
   })
 
+  it('-u: what was lost, and the jitter', async () => {
+    const said = await run('iperf n1 -c 10.0.0.1 -u -t 1 -b 10M -P 2')
+    expect(said.code).toBe(0)
+    expect(said.stdout).toMatch(/\[SUM\] .*Mbits\/sec +\d+\.\d{3} ms {2}0\/\d{4} \(0%\) +receiver/)
+    expect((await run('iperf n1 -c 10.0.0.1 -u -l 8')).stderr).toContain('a datagram has 16 to 65507 bytes')
+  })
+
   it('-s serves tests until it is interrupted; -1 ends after one', async () => {
     const serving = run('iperf n1 -s -1 -p 5300')
     await until(async () => (await run('nc -z n1 10.0.0.1 5300')).code === 0, 'it listens')

@@ -3,8 +3,17 @@ import { StackError } from '../base/errors.ts'
 import type { ControlContext } from './control.ts'
 import type { IperfRequest } from './control-requests.ts'
 import { runClient } from './iperf/client.ts'
+import { DATAGRAM_HEADER_BYTES } from './iperf/datagram-header.ts'
 import type { IperfLine } from './iperf/lines.ts'
-import { SECONDS_MAX, TEST_SECONDS, type TestParameters } from './iperf/parameters.ts'
+import {
+  DATAGRAM_BYTES_MAX,
+  SECONDS_MAX,
+  TCP_BLOCK_BYTES,
+  TEST_SECONDS,
+  type TestParameters,
+  UDP_BITS_PER_SECOND,
+  UDP_BLOCK_BYTES,
+} from './iperf/parameters.ts'
 import { IperfServer } from './iperf/server.ts'
 import { TcpNetwork } from './iperf/tcp-network.ts'
 
@@ -46,19 +55,26 @@ async function serve(
 
 /** @throws StackError `ERR_BAD_ARGUMENT` if more than one thing ends the test */
 function parametersOf(request: Extract<IperfRequest, { role: 'client' }>): TestParameters {
-  const { seconds, bytes, blocks } = request
+  const { seconds, bytes, blocks, protocol } = request
+  const isUdp = protocol === 'udp'
+  const blockBytes = request.blockBytes ?? (isUdp ? UDP_BLOCK_BYTES : TCP_BLOCK_BYTES)
+  if (isUdp && (blockBytes < DATAGRAM_HEADER_BYTES || blockBytes > DATAGRAM_BYTES_MAX))
+    throw new StackError(
+      'ERR_BAD_ARGUMENT',
+      `a datagram has ${DATAGRAM_HEADER_BYTES} to ${DATAGRAM_BYTES_MAX} bytes`,
+    )
   const ends = [seconds, bytes, blocks].filter(value => value !== undefined && value > 0)
   if (ends.length > 1) throw new StackError('ERR_BAD_ARGUMENT', 'give one of seconds, bytes and blocks')
   return {
-    protocol: 'tcp',
+    protocol,
     direction: request.direction,
     parallel: request.parallel,
     seconds: bytes === undefined && blocks === undefined ? Math.min(seconds ?? TEST_SECONDS, SECONDS_MAX) : 0,
     bytes: bytes ?? 0,
     blocks: blocks ?? 0,
     omitSeconds: request.omitSeconds,
-    blockBytes: request.blockBytes,
-    bitsPerSecond: request.bitsPerSecond,
+    blockBytes,
+    bitsPerSecond: request.bitsPerSecond ?? (isUdp ? UDP_BITS_PER_SECOND : 0),
     noDelay: request.noDelay,
     maxSegment: request.maxSegment,
     windowBytes: request.windowBytes,

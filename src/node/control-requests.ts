@@ -2,13 +2,7 @@
 import * as v from 'valibot'
 import { StackError } from '../base/errors.ts'
 import { IPERF_PORT } from './config-services.ts'
-import {
-  BLOCK_BYTES_MAX,
-  OMIT_SECONDS_MAX,
-  SECONDS_MAX,
-  STREAMS_MAX,
-  TCP_BLOCK_BYTES,
-} from './iperf/parameters.ts'
+import { BLOCK_BYTES_MAX, OMIT_SECONDS_MAX, SECONDS_MAX, STREAMS_MAX } from './iperf/parameters.ts'
 
 const NAME_MAX = 200
 
@@ -131,14 +125,17 @@ export const iperfRequest = v.variant('role', [
     role: v.literal('client'),
     address: text,
     port: v.optional(port, IPERF_PORT),
+    protocol: v.optional(v.picklist(['tcp', 'udp']), 'tcp'),
     direction: v.optional(v.picklist(['forward', 'reverse', 'both']), 'forward'),
     parallel: v.optional(whole(1, STREAMS_MAX), 1),
     seconds: v.optional(whole(1, SECONDS_MAX)),
     bytes: v.optional(whole(1, Number.MAX_SAFE_INTEGER)),
     blocks: v.optional(whole(1, Number.MAX_SAFE_INTEGER)),
     omitSeconds: v.optional(whole(0, OMIT_SECONDS_MAX), 0),
-    blockBytes: v.optional(whole(1, BLOCK_BYTES_MAX), TCP_BLOCK_BYTES),
-    bitsPerSecond: v.optional(whole(0, Number.MAX_SAFE_INTEGER), 0),
+    /** 128 KiB; of UDP 1,448. */
+    blockBytes: v.optional(whole(1, BLOCK_BYTES_MAX)),
+    /** Of each connection, 0 for no limit; of UDP 1 Mbit/s. */
+    bitsPerSecond: v.optional(whole(0, Number.MAX_SAFE_INTEGER)),
     noDelay: v.optional(v.boolean(), false),
     maxSegment: v.optional(whole(0, 65_535), 0),
     windowBytes: v.optional(whole(0, 512 * 1024 * 1024), 0),

@@ -155,9 +155,18 @@ withPrograms('iperf3', ['iperf3'], () => {
     await site.run('iperf3', ['-c', STACK4, '-n', '1M']).succeeds()
   })
 
-  it('its client that asks for UDP is told that this is not implemented', async () => {
-    const { stdout, stderr } = await site.run('iperf3', ['-c', STACK4, '-u']).ended
-    expect(stdout + stderr).toContain('not implemented')
+  it.each([
+    ['-u', '-b', '50M', '-P', '2'],
+    ['-u', '-b', '50M', '-R'],
+    ['-u', '-b', '20M', '--bidir', '--udp-counters-64bit'],
+  ])('its client with our server, UDP: %s', async (...options) => {
+    const { stdout } = await site.run('iperf3', ['-c', STACK4, '-t', '1', '--json', ...options]).succeeds()
+    const { end } = JSON.parse(stdout) as {
+      end: { sum: { packets: number; lost_packets: number; jitter_ms: number } }
+    }
+    expect(end.sum.packets).toBeGreaterThan(1_000)
+    expect(end.sum.lost_packets).toBeLessThan(end.sum.packets / 10)
+    expect(end.sum.jitter_ms).toBeLessThan(50)
   })
 
   it('its client that is interrupted leaves the server free', async () => {
@@ -173,6 +182,23 @@ withPrograms('iperf3', ['iperf3'], () => {
     await server.said(/Server listening/)
     return server
   }
+
+  it.each(['-u -b 50M', '-u -b 50M -R -P 2', '-u -b 20M --bidir'])(
+    'our client with its server, UDP: %s',
+    async options => {
+      const server = await kernelServer()
+      const said = await putnext(`iperf NODE -c ${KERNEL4} -t 1 ${options} --json`)
+      expect(said.code).toBe(0)
+      const { result } = JSON.parse(said.stdout) as {
+        result: { end: { sum_received: { packets: number; lost_packets: number; bits_per_second: number } } }
+      }
+      const { packets, lost_packets: lost, bits_per_second: rate } = result.end.sum_received
+      expect(packets).toBeGreaterThan(1_000)
+      expect(lost).toBeLessThan(packets / 10)
+      expect(rate).toBeGreaterThan(1e7)
+      await server.succeeds()
+    },
+  )
 
   it.each(['', '-R', '-P 4', '-P 4 -R', '--bidir', '-O 1', '-N -M 1000', '-b 100M'])(
     'our client with its server: %s',

@@ -1,4 +1,5 @@
 /** What a throughput test needs of a connection: bulk without copies, and a few bytes of control. */
+import type { DatagramFigures } from './datagram-header.ts'
 
 export interface EndName {
   readonly address: string
@@ -38,8 +39,34 @@ export interface BulkConnection {
   sendShared(size: number): boolean
   /** null where nobody knows. */
   figures(): SenderFigures | null
+  /** How the datagrams fared, of a stream that has any. */
+  readonly datagrams?: DatagramFigures
+  /** What came and went until now is not counted. */
+  beginCounting?(): void
   close(): void
   abort(): void
+}
+
+/** Datagrams to and from one peer. */
+export interface DatagramFlow {
+  readonly local: EndName
+  readonly remote: EndName
+  /** The first bytes of a datagram, in memory that the next one uses again, and its size. */
+  onDatagram: ((head: Uint8Array, size: number) => void) | null
+  onWritable: (() => void) | null
+  onError: ((error: Error) => void) | null
+  /**
+   * Sends a datagram: the head, and filling behind it up to `size` bytes.
+   * @returns false if there is no room: wait for {@link onWritable}
+   */
+  send(head: Uint8Array, size: number): boolean
+  close(): void
+}
+
+export interface DatagramListener {
+  /** Somebody sent who did not before. @returns whether this is wanted; that datagram is then told by `onDatagram` */
+  onFlow: ((flow: DatagramFlow) => boolean) | null
+  close(): void
 }
 
 /** What connections are told to be like. */
@@ -64,6 +91,10 @@ export interface BulkNetwork {
   connect(address: string, port: number, settings: BulkSettings): BulkConnection
   /** @throws StackError */
   listen(port: number, address?: string): Promise<BulkListener>
+  /** @throws StackError */
+  openDatagrams(address: string, port: number): DatagramFlow
+  /** @throws StackError `ERR_ADDR_IN_USE` */
+  listenDatagrams(port: number, address?: string): Promise<DatagramListener>
   /** Changes a connection that was accepted. */
   apply(connection: BulkConnection, settings: BulkSettings): void
   /** Random bytes, for a cookie. */

@@ -3,6 +3,7 @@ import { StackError } from '../../base/errors.ts'
 import type { BulkConnection, BulkNetwork, BulkSettings } from './bulk.ts'
 import { type ClientHost, ClientSession } from './client-session.ts'
 import { ControlLink } from './control-link.ts'
+import { DatagramConnection } from './datagram-connection.ts'
 import type { TellLine } from './lines.ts'
 import type { StreamPlan, TestParameters } from './parameters.ts'
 import { makeCookie, streamNumber } from './protocol.ts'
@@ -111,15 +112,31 @@ class ClientRun implements ClientHost {
     const plan = plans[this.streams.length]
     if (plan === undefined) return this.session.connected()
     try {
-      const connection = this.connect(this.settings, () => {
-        connection.write(this.cookie)
-        this.openNext(plans)
-      })
+      const next = (): void => this.openNext(plans)
+      const connection = this.options.parameters.protocol === 'udp' ? this.greet(next) : this.introduce(next)
       this.streams.push({ ...plan, connection })
     } catch (error) {
       this.connectError = error as Error
       this.session.streamFailed((error as Error).message)
     }
+  }
+
+  private introduce(onConnect: () => void): BulkConnection {
+    const connection = this.connect(this.settings, () => {
+      connection.write(this.cookie)
+      onConnect()
+    })
+    return connection
+  }
+
+  private greet(onConnect: () => void): BulkConnection {
+    const { network, address, port, parameters } = this.options
+    const connection = new DatagramConnection(network.openDatagrams(address, port), parameters.wideCounters)
+    connection.onConnect = onConnect
+    connection.onClosed = error => this.session.streamFailed(error?.message ?? 'UDP ended')
+    // Behind the list of those that are under way.
+    setImmediate(() => connection.greet())
+    return connection
   }
 
   begin(parameters: TestParameters): void {

@@ -1,5 +1,6 @@
 /** What a test tells while it goes: lines of JSON on the control port. */
 import type { EndName, SenderFigures } from './bulk.ts'
+import type { DatagramFigures } from './datagram-header.ts'
 import type { TestParameters } from './parameters.ts'
 
 export interface LineStream {
@@ -14,6 +15,8 @@ export interface IntervalStream extends LineStream {
   /** Of the interval; null for a receiver. */
   readonly retransmits: number | null
   readonly figures: SenderFigures | null
+  /** UDP: of the interval; jitter as it is now. */
+  readonly datagrams: DatagramFigures | null
 }
 
 export interface IntervalLine {
@@ -32,6 +35,8 @@ export interface EndStream extends LineStream {
   readonly receivedSeconds: number
   /** null where the sender cannot tell. */
   readonly retransmits: number | null
+  /** UDP, as the receiver saw it. */
+  readonly datagrams: DatagramFigures | null
 }
 
 /** Percent of one processor. */

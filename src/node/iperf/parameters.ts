@@ -1,5 +1,6 @@
 /** What client and server agree on before a test, and its form on the wire. */
 import * as v from 'valibot'
+import { DATAGRAM_HEADER_BYTES } from './datagram-header.ts'
 
 export type Direction = 'forward' | 'reverse' | 'both'
 
@@ -37,6 +38,10 @@ export const OMIT_SECONDS_MAX = 600
 const WINDOW_BYTES_MAX = 512 * 1024 * 1024
 export const TCP_BLOCK_BYTES = 128 * 1024
 export const TEST_SECONDS = 10
+/** Of a UDP test, by default: what fits a packet of 1,500 bytes by IPv6 too; and its rate, which is iperf3's. */
+export const UDP_BLOCK_BYTES = 1_448
+export const UDP_BITS_PER_SECOND = 1024 * 1024
+export const DATAGRAM_BYTES_MAX = 65_507
 
 const integer = (min: number, max: number, otherwise = 0) =>
   v.optional(v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max)), otherwise)
@@ -87,7 +92,10 @@ export function readParameters(value: unknown): ReadParameters {
   }
   const wire = result.output
   if (wire.sctp) return refused('SCTP is not implemented', true)
-  if (wire.udp) return refused('UDP is not implemented', true)
+  if (wire.udp && wire.len > DATAGRAM_BYTES_MAX)
+    return refused(`len: a datagram has at most ${DATAGRAM_BYTES_MAX} bytes`)
+  if (wire.udp && wire.len < DATAGRAM_HEADER_BYTES)
+    return refused(`len: a datagram has at least ${DATAGRAM_HEADER_BYTES} bytes`)
   return {
     kind: 'parameters',
     parameters: {

@@ -27,6 +27,7 @@ export const SERVER_ERROR_BYTES = 8
 /** iperf's own error numbers, of those that a server may send. */
 export const IE_UNIMPLEMENTED = 13
 export const IE_RECEIVE_PARAMETERS = 114
+export const IE_STREAM_LISTEN = 202
 
 /** A document longer than this is none; with 128 streams it has about 20 KiB. */
 const JSON_BYTES_MAX = 1024 * 1024

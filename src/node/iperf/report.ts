@@ -1,4 +1,5 @@
 /** What a test comes to: from both sides' results, as the last line and as iperf3's JSON document. */
+import type { DatagramFigures } from './datagram-header.ts'
 import type { EndLine, EndStream, IntervalLine, IntervalStream, LineStream, StartLine } from './lines.ts'
 import type { SideResults, StreamResult } from './results.ts'
 
@@ -18,11 +19,19 @@ export function endLine(streams: readonly LineStream[], own: SideResults, remote
         received: receiver.bytes,
         receivedSeconds: receiver.seconds,
         retransmits: sender.retransmits < 0 ? null : sender.retransmits,
+        datagrams: datagramsOf(sender, receiver),
       }
     }),
     cpu: { own: own.cpu, remote: remote.cpu },
     congestion: { own: own.congestion, remote: remote.congestion },
   }
+}
+
+/** @returns null for a stream without any */
+function datagramsOf(sender: StreamResult, receiver: StreamResult): DatagramFigures | null {
+  if (sender.packets === 0 && receiver.packets === 0) return null
+  // What nobody after it arrived for is missing in the receiver's count.
+  return { packets: sender.packets, lost: receiver.errors, outOfOrder: 0, jitterMs: receiver.jitter * 1_000 }
 }
 
 const NOTHING: StreamResult = {
@@ -128,7 +137,17 @@ function intervalDocument(line: IntervalLine): Record<string, unknown> {
   const sumFor = (sending: boolean): Record<string, unknown> => {
     const { bytes, bitsPerSecond, retransmits } = intervalSum(line, sending)
     const sent = retransmits === null ? {} : { retransmits }
-    return { ...time, bytes, bits_per_second: bitsPerSecond, ...sent, omitted: line.omitted, sender: sending }
+    const datagrams = datagramSum(line.streams, sending)
+    const fared = datagrams === null ? {} : datagramDocument(datagrams)
+    return {
+      ...time,
+      bytes,
+      bits_per_second: bitsPerSecond,
+      ...sent,
+      ...fared,
+      omitted: line.omitted,
+      sender: sending,
+    }
   }
   const first = line.streams[0]?.sending ?? true
   const both = line.streams.some(({ sending }) => sending !== first)
@@ -139,12 +158,36 @@ function intervalDocument(line: IntervalLine): Record<string, unknown> {
       bytes: stream.bytes,
       bits_per_second: rate(stream.bytes, time.seconds),
       ...(stream.retransmits === null ? {} : { retransmits: stream.retransmits }),
+      ...(stream.datagrams === null ? {} : datagramDocument(stream.datagrams)),
       ...(stream.figures === null ? {} : { snd_cwnd: stream.figures.cwndBytes, rtt: stream.figures.rttUs }),
       omitted: line.omitted,
       sender: stream.sending,
     })),
     sum: sumFor(first),
     ...(both ? { sum_bidir_reverse: sumFor(!first) } : {}),
+  }
+}
+
+function datagramDocument({ packets, lost, outOfOrder, jitterMs }: DatagramFigures): Record<string, number> {
+  const lost_percent = packets === 0 ? 0 : (lost / packets) * 100
+  return { packets, lost_packets: lost, lost_percent, out_of_order: outOfOrder, jitter_ms: jitterMs }
+}
+
+/** Of all streams of one direction; jitter is their mean. @returns null without datagrams */
+export function datagramSum(
+  streams: readonly (LineStream & { readonly datagrams: DatagramFigures | null })[],
+  sending: boolean,
+): DatagramFigures | null {
+  const all = streams.flatMap(stream =>
+    stream.sending === sending && stream.datagrams !== null ? [stream.datagrams] : [],
+  )
+  if (all.length === 0) return null
+  const add = (key: keyof DatagramFigures): number => all.reduce((sum, one) => sum + one[key], 0)
+  return {
+    packets: add('packets'),
+    lost: add('lost'),
+    outOfOrder: add('outOfOrder'),
+    jitterMs: add('jitterMs') / all.length,
   }
 }
 
@@ -160,7 +203,12 @@ function endDocument(line: EndLine): Record<string, unknown> {
   const sumFor = (sending: boolean, side: 'sent' | 'received'): Record<string, unknown> => {
     const { bytes, seconds, retransmits } = endSum(line, sending, side)
     const again = side === 'sent' && retransmits !== null ? { retransmits } : {}
-    return { ...part(bytes, seconds, sending), ...again }
+    const datagrams = datagramSum(line.streams, sending)
+    return {
+      ...part(bytes, seconds, sending),
+      ...again,
+      ...(datagrams === null ? {} : datagramDocument(datagrams)),
+    }
   }
   const first = line.streams[0]?.sending ?? true
   const both = line.streams.some(({ sending }) => sending !== first)
@@ -172,6 +220,15 @@ function endDocument(line: EndLine): Record<string, unknown> {
     : [congestion.remote, congestion.own]
   return {
     streams: line.streams.map(stream => ({
+      ...(stream.datagrams === null
+        ? {}
+        : {
+            udp: {
+              socket: stream.number,
+              ...part(stream.received, stream.receivedSeconds, stream.sending),
+              ...datagramDocument(stream.datagrams),
+            },
+          }),
       sender: {
         socket: stream.number,
         ...part(stream.sent, stream.sentSeconds, stream.sending),

@@ -8,6 +8,7 @@ import {
   DISPLAY_RESULTS,
   EXCHANGE_RESULTS,
   IE_RECEIVE_PARAMETERS,
+  IE_STREAM_LISTEN,
   IE_UNIMPLEMENTED,
   IPERF_DONE,
   jsonBytes,
@@ -26,6 +27,8 @@ import { readResults, type SideResults, wireResults } from './results.ts'
 export interface SessionHost {
   /** Bytes for the control connection. */
   send(bytes: Uint8Array): void
+  /** What is to be ready before the client opens connections. @returns null for nothing; later why it cannot be, or null */
+  prepare?(parameters: TestParameters): Promise<string | null> | null
   /** All connections are there: data flows from now on. */
   begin(parameters: TestParameters): void
   /** The test is over: nothing more is sent, what comes is not counted. @returns what was measured */
@@ -38,7 +41,7 @@ export type SessionOutcome =
   | { readonly kind: 'done'; readonly own: SideResults; readonly remote: SideResults }
   | { readonly kind: 'failed'; readonly reason: string }
 
-type ServerState = 'parameters' | 'streams' | 'running' | 'results' | 'display' | 'over'
+type ServerState = 'parameters' | 'preparing' | 'streams' | 'running' | 'results' | 'display' | 'over'
 
 export class ServerSession {
   state: ServerState = 'parameters'
@@ -70,8 +73,14 @@ export class ServerSession {
    * @returns its part in the test; null if it has none
    */
   join(cookie: Uint8Array): StreamPlan | null {
+    return sameBytes(cookie, this.cookie) ? this.joinDatagrams() : null
+  }
+
+  /** As {@link join}, for what has no cookie: a UDP stream. */
+  joinDatagrams(): StreamPlan | null {
     const { parameters } = this
-    if (parameters === null || this.state !== 'streams' || !sameBytes(cookie, this.cookie)) return null
+    if (parameters === null || this.state !== 'streams' || this.streamsJoined >= this.streamsWanted)
+      return null
     const index = this.streamsJoined++
     const { direction, parallel } = parameters
     // Of both directions, those in which the client sends connect first.
@@ -116,6 +125,7 @@ export class ServerSession {
   private step(): boolean {
     if (this.state === 'parameters') return this.takeParameters()
     if (this.state === 'results') return this.takeResults()
+    if (this.state === 'preparing') return false
     const state = this.intake.state()
     if (state === null) return false
     if (state === CLIENT_TERMINATE) this.fail('the client ended the test')
@@ -137,9 +147,23 @@ export class ServerSession {
       return true
     }
     this.parameters = read.parameters
+    this.state = 'preparing'
+    const prepared = this.host.prepare?.(read.parameters) ?? null
+    if (prepared === null) this.prepared(null)
+    else void prepared.then(reason => this.prepared(reason))
+    return true
+  }
+
+  private prepared(reason: string | null): void {
+    if (this.state !== 'preparing') return
+    if (reason !== null) {
+      this.host.send(serverErrorBytes(IE_STREAM_LISTEN))
+      return this.fail(reason)
+    }
     this.state = 'streams'
     this.host.send(Uint8Array.of(CREATE_STREAMS))
-    return true
+    // What came meanwhile.
+    this.controlIn(new Uint8Array(0))
   }
 
   private endTest(): void {

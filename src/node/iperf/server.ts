@@ -1,6 +1,7 @@
 /** Serves tests, one at a time, to whoever connects. */
-import type { BulkConnection, BulkListener, BulkNetwork } from './bulk.ts'
+import type { BulkConnection, BulkListener, BulkNetwork, DatagramFlow, DatagramListener } from './bulk.ts'
 import { ControlLink } from './control-link.ts'
+import { DatagramConnection } from './datagram-connection.ts'
 import type { TellLine } from './lines.ts'
 import type { TestParameters } from './parameters.ts'
 import { ACCESS_DENIED, COOKIE_BYTES } from './protocol.ts'
@@ -119,6 +120,7 @@ class ServedTest implements SessionHost {
   private readonly link: ControlLink
   private readonly streams: TrafficStream[] = []
   private traffic: Traffic | null = null
+  private datagrams: DatagramListener | null = null
   private readonly onOver: () => void
   private readonly watch: NodeJS.Timeout
   /** When the current step has to be done; null while data flows. */
@@ -159,6 +161,30 @@ class ServedTest implements SessionHost {
     this.link.send(bytes)
   }
 
+  /** A UDP test needs its port before the client is told to go on. */
+  prepare(parameters: TestParameters): Promise<string | null> | null {
+    if (parameters.protocol === 'tcp') return null
+    const { network, port, address } = this.options
+    return network.listenDatagrams(port, address).then(
+      listener => {
+        this.datagrams = listener
+        if (this.session.state === 'over') listener.close()
+        listener.onFlow = flow => this.joinFlow(flow, parameters.wideCounters)
+        return null
+      },
+      (error: Error) => error.message,
+    )
+  }
+
+  private joinFlow(flow: DatagramFlow, wide: boolean): boolean {
+    const plan = this.session.joinDatagrams()
+    if (plan === null) return false
+    this.streams.push({ ...plan, connection: new DatagramConnection(flow, wide) })
+    // The datagram that came first is answered before the test begins.
+    setImmediate(() => this.session.joined())
+    return true
+  }
+
   begin(parameters: TestParameters): void {
     const { network, intervalSeconds, tell } = this.options
     this.deadline = null
@@ -197,6 +223,7 @@ class ServedTest implements SessionHost {
       this.traffic.measure()
       this.traffic.close()
     } else for (const { connection } of this.streams) connection.abort()
+    this.datagrams?.close()
     this.link.close()
     if (outcome.kind === 'done') this.options.tell(endLine(this.streams, outcome.own, outcome.remote))
     else this.options.tell({ kind: 'failed', reason: outcome.reason })

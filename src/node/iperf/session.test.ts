@@ -175,7 +175,8 @@ describe('node/iperf: the server with a recorded client', () => {
   })
 
   it.each([
-    ['UDP', { udp: true }, 'UDP is not implemented', 13],
+    ['a datagram of 70,000 bytes', { udp: true, len: 70_000 }, 'len', 114],
+    ['a datagram of 8 bytes', { udp: true, len: 8 }, 'len', 114],
     ['SCTP', { sctp: true }, 'SCTP is not implemented', 13],
     ['129 streams', { tcp: true, parallel: 129 }, 'parallel', 114],
     ['a block of 2 MiB', { tcp: true, len: 2 ** 21 }, 'len', 114],
@@ -214,6 +215,27 @@ describe('node/iperf: the server with a recorded client', () => {
         session.controlEnded()
         expect(host.outcome).not.toBeNull()
       }
+    }
+  })
+
+  it('UDP: the client goes on when the port is ready, or is told that it cannot be', async () => {
+    for (const reason of [null, 'the port is taken']) {
+      const host = Object.assign(new Host(), { prepare: async () => reason })
+      const session = new ServerSession(host, new Uint8Array(COOKIE_BYTES))
+      session.begin()
+      session.controlIn(jsonBytes({ udp: true, len: 1_448, parallel: 2 }))
+      expect(host.sent).toBe('\t')
+      expect(session.joinDatagrams()).toBeNull()
+      await Promise.resolve()
+      await Promise.resolve()
+      if (reason === null) {
+        expect(host.sent).toBe('\t\n')
+        expect([session.joinDatagrams(), session.joinDatagrams(), session.joinDatagrams()]).toEqual([
+          { number: 1, sending: false },
+          { number: 3, sending: false },
+          null,
+        ])
+      } else expect(host.outcome).toEqual({ kind: 'failed', reason })
     }
   })
 

@@ -1,4 +1,4 @@
-/** A node's own TCP as the network of throughput tests: nothing is copied on the way of the data. */
+/** A node's own TCP and UDP as the network of throughput tests: nothing is copied on the way of the data. */
 import type { StackError } from '../../base/errors.ts'
 import { TcpConnection, TcpListener } from '../../socket/tcp-endpoint.ts'
 import { freemsg } from '../../streams/mblk/alloc.ts'
@@ -10,9 +10,12 @@ import type {
   BulkListener,
   BulkNetwork,
   BulkSettings,
+  DatagramFlow,
+  DatagramListener,
   EndName,
   SenderFigures,
 } from './bulk.ts'
+import { listenForUdpFlows, openUdpFlow } from './udp-network.ts'
 
 class TcpBulk implements BulkConnection {
   readonly connection: TcpConnection
@@ -138,6 +141,14 @@ export class TcpNetwork implements BulkNetwork {
       }
     }
     return listener
+  }
+
+  openDatagrams(address: string, port: number): DatagramFlow {
+    return openUdpFlow(this.runtime, this.shared(), address, port)
+  }
+
+  async listenDatagrams(port: number, address?: string): Promise<DatagramListener> {
+    return listenForUdpFlows(this.runtime, this.shared(), port, address)
   }
 
   apply(connection: BulkConnection, settings: BulkSettings): void {

@@ -1,5 +1,6 @@
 /** The data of a test: sends and takes, counts, tells of intervals, knows when time or bytes are used up. */
 import type { BulkConnection, BulkNetwork } from './bulk.ts'
+import type { DatagramFigures } from './datagram-header.ts'
 import type { CpuUse, IntervalStream, TellLine } from './lines.ts'
 import type { StreamPlan, TestParameters } from './parameters.ts'
 import type { SideResults } from './results.ts'
@@ -23,6 +24,24 @@ interface Flow extends TrafficStream {
   /** What the connection had sent again when counting began. */
   retransmitsBefore: number
   intervalRetransmits: number
+  /** What had been told before this interval. */
+  datagramsBefore: DatagramFigures
+}
+
+const NO_DATAGRAMS: DatagramFigures = { packets: 0, lost: 0, outOfOrder: 0, jitterMs: 0 }
+
+/** @returns null for a stream without any */
+function intervalDatagrams(flow: Flow): DatagramFigures | null {
+  const now = flow.connection.datagrams
+  if (now === undefined) return null
+  const { packets, lost, outOfOrder } = flow.datagramsBefore
+  flow.datagramsBefore = now
+  return {
+    packets: now.packets - packets,
+    lost: now.lost - lost,
+    outOfOrder: now.outOfOrder - outOfOrder,
+    jitterMs: now.jitterMs,
+  }
 }
 
 export interface TrafficOptions {
@@ -72,6 +91,7 @@ export class Traffic {
     this.flows = streams.map(stream => ({
       ...stream,
       ...zero,
+      datagramsBefore: NO_DATAGRAMS,
       retransmitsBefore: stream.connection.figures()?.retransmits ?? 0,
     }))
   }
@@ -110,12 +130,14 @@ export class Traffic {
   private send(flow: Flow): void {
     const { parameters, network } = this.options
     const most = Math.min(parameters.blockBytes, network.blockBytes)
+    const isDatagram = parameters.protocol === 'udp'
     while (this.running) {
       const limited = this.limitBytes > 0 && !this.omitting
       const left = limited ? this.limitBytes - this.sent : most
       if (left <= 0) return this.usedUp()
       if (parameters.bitsPerSecond > 0 && !this.mayGoOn(flow)) return
-      const size = Math.min(most, left)
+      // A datagram has room for its header, however little is left to send.
+      const size = isDatagram ? most : Math.min(most, left)
       if (!flow.connection.sendShared(size)) return
       flow.bytes += size
       flow.intervalBytes += size
@@ -167,6 +189,8 @@ export class Traffic {
     this.sent = 0
     this.received = 0
     for (const flow of this.flows) {
+      flow.connection.beginCounting?.()
+      flow.datagramsBefore = NO_DATAGRAMS
       flow.bytes = 0
       flow.intervalBytes = 0
       flow.retransmits = 0
@@ -193,7 +217,7 @@ export class Traffic {
       const retransmits = sending ? flow.intervalRetransmits : null
       flow.intervalBytes = 0
       flow.intervalRetransmits = 0
-      return { number, sending, bytes, retransmits, figures }
+      return { number, sending, bytes, retransmits, figures, datagrams: intervalDatagrams(flow) }
     })
     this.options.tell({
       kind: 'interval',
@@ -231,15 +255,18 @@ export class Traffic {
       cpu: cpuSince(this.cpuBefore, now - this.countedAt),
       tellsRetransmits: senders.some(({ connection }) => connection.figures() !== null),
       congestion: this.options.network.congestion,
-      streams: this.flows.map(flow => ({
-        number: flow.number,
-        bytes: flow.bytes,
-        retransmits: flow.sending && flow.connection.figures() !== null ? flow.retransmits : -1,
-        seconds,
-        jitter: 0,
-        errors: 0,
-        packets: 0,
-      })),
+      streams: this.flows.map(flow => {
+        const datagrams = flow.connection.datagrams ?? NO_DATAGRAMS
+        return {
+          number: flow.number,
+          bytes: flow.bytes,
+          retransmits: flow.sending && flow.connection.figures() !== null ? flow.retransmits : -1,
+          seconds,
+          jitter: datagrams.jitterMs / 1_000,
+          errors: datagrams.lost,
+          packets: datagrams.packets,
+        }
+      }),
     }
   }
 

@@ -1,7 +1,16 @@
 /** The kernel's sockets as a network for tests of the iperf engine: the same protocol without our stack below. */
 import { randomBytes } from 'node:crypto'
+import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import type { BulkConnection, BulkListener, BulkNetwork, SenderFigures } from '../bulk.ts'
+import type {
+  BulkConnection,
+  BulkListener,
+  BulkNetwork,
+  DatagramFlow,
+  DatagramListener,
+  EndName,
+  SenderFigures,
+} from '../bulk.ts'
 
 const BLOCK = Buffer.alloc(64 * 1024, 'putnext')
 
@@ -87,6 +96,23 @@ class KernelConnection implements BulkConnection {
   }
 }
 
+function kernelFlow(socket: UdpSocket, to: EndName, close: () => void): DatagramFlow {
+  const flow: DatagramFlow = {
+    local: { address: '', port: 0 },
+    remote: { address: to.address, port: to.port },
+    onDatagram: null,
+    onWritable: null,
+    onError: null,
+    send: (head, size) => {
+      const own = Buffer.from(head.subarray(0, Math.min(size, head.length)))
+      socket.send([own, BLOCK.subarray(0, size - own.length)], to.port, to.address, () => {})
+      return true
+    },
+    close,
+  }
+  return flow
+}
+
 export const kernelNetwork: BulkNetwork = {
   blockBytes: BLOCK.length,
   congestion: 'cubic',
@@ -100,6 +126,32 @@ export const kernelNetwork: BulkNetwork = {
     const { address, port: own } = server.address() as AddressInfo
     const listener: BulkListener = { address, port: own, onConnection: null, close: () => server.close() }
     server.on('connection', socket => listener.onConnection?.(new KernelConnection(socket)))
+    return listener
+  },
+  openDatagrams: (address, port) => {
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+    const flow = kernelFlow(socket, { address, port }, () => socket.close())
+    socket.on('message', message => flow.onDatagram?.(message, message.length))
+    socket.on('error', error => flow.onError?.(error))
+    return flow
+  },
+  listenDatagrams: async (port, address) => {
+    const socket = createSocket('udp4')
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject)
+      socket.bind(port, address, resolve)
+    })
+    const flows = new Map<number, DatagramFlow>()
+    const listener: DatagramListener = { onFlow: null, close: () => socket.close() }
+    socket.on('message', (message, from) => {
+      let flow = flows.get(from.port)
+      if (flow === undefined) {
+        flow = kernelFlow(socket, from, () => {})
+        if (listener.onFlow?.(flow) !== true) return
+        flows.set(from.port, flow)
+      }
+      flow.onDatagram?.(message, message.length)
+    })
     return listener
   },
   apply: () => {},
