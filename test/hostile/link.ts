@@ -9,18 +9,43 @@ import { M_DATA } from '../../src/streams/mblk/types.ts'
 import type { AnyQueue, DriverInfo } from '../../src/streams/module.ts'
 import { putnext } from '../../src/streams/putnext.ts'
 import { getq, putq, qenable } from '../../src/streams/queue.ts'
-import type { HostilePackets } from './generator.ts'
 
 const LEARN_EVERY = 512
 const SUPER_BYTES = 40_000
+
+/** Makes packets, one at a time. */
+export interface PacketSource {
+  /** The packet in hand. */
+  readonly bytes: Uint8Array
+  readonly length: number
+  readonly offload: number
+  readonly csumStart: number
+  readonly csumOffset: number
+  readonly gsoSize: number
+  /** Where it is to be cut into blocks, ascending; the first `cutCount` count. */
+  readonly cuts: Int32Array
+  readonly cutCount: number
+  /** Makes the next one. */
+  next(): void
+  /** Hears of a packet that the node sent. */
+  learn(packet: Uint8Array): void
+}
+
+export interface HostileLinkOptions {
+  readonly mtu?: number
+  /** Takes what the node sends: every packet, instead of one now and then that the source learns. Consumes it. */
+  readonly onSent?: (mp: Mblk) => void
+}
 
 /** A link whose far end is an attacker: injects what the generator makes, and takes what the node sends. */
 export interface HostileLink {
   readonly driver: DriverInfo<null>
   /** Makes and injects one packet. @returns false if the arena had no block left for it */
-  inject(packets: HostilePackets, random: { below(bound: number): number }): boolean
+  inject(packets: PacketSource, random: { below(bound: number): number }): boolean
   /** Injects a packet as it is. */
   injectBytes(bytes: Uint8Array): boolean
+  /** Injects a copy of a packet of another arena, with what its device says of it. */
+  injectCopy(mp: Mblk): boolean
   /** While it is blocked, what the node sends waits on the link's queue, until that is full. */
   setBlocked(blocked: boolean): void
   /** Frees what a capture would hold. */
@@ -28,10 +53,10 @@ export interface HostileLink {
   readonly sent: { packets: number; bytes: number; tooLong: number }
 }
 
-export function makeHostileLink(mtu = 1_500): HostileLink {
+export function makeHostileLink({ mtu = 1_500, onSent }: HostileLinkOptions = {}): HostileLink {
   const sent = { packets: 0, bytes: 0, tooLong: 0 }
   let read: AnyQueue | null = null
-  let learner: HostilePackets | null = null
+  let learner: PacketSource | null = null
   let held: Mblk | null = null
 
   const take = (mp: Mblk): void => {
@@ -39,6 +64,7 @@ export function makeHostileLink(mtu = 1_500): HostileLink {
     const size = messageBytes(mp)
     sent.bytes += size
     if (size > mtu && mp.gsoSize === 0) sent.tooLong++
+    if (onSent !== undefined) return onSent(mp)
     if (learner !== null && size <= 2_048 && sent.packets % LEARN_EVERY === 0) {
       const copy = new Uint8Array(size)
       readMessage(mp, 0, copy, 0, size, 'edge')
@@ -100,6 +126,18 @@ export function makeHostileLink(mtu = 1_500): HostileLink {
       putnext(read!, mp)
       return true
     },
+    injectCopy(mp) {
+      const bytes = new Uint8Array(messageBytes(mp))
+      readMessage(mp, 0, bytes, 0, bytes.length, 'edge')
+      const copy = part(read!.stream.runtime.arena, bytes, 0, bytes.length, 0)
+      if (copy === null) return false
+      copy.offload = mp.offload
+      copy.csumStart = mp.csumStart
+      copy.csumOffset = mp.csumOffset
+      copy.gsoSize = mp.gsoSize
+      putnext(read!, copy)
+      return true
+    },
     injectBytes(bytes) {
       const mp = part(read!.stream.runtime.arena, bytes, 0, bytes.length, 0)
       if (mp === null) return false
@@ -112,7 +150,7 @@ export function makeHostileLink(mtu = 1_500): HostileLink {
 /** The packet in hand as a chain, cut where it says. */
 function toMessage(
   arena: Arena,
-  packets: HostilePackets,
+  packets: PacketSource,
   random: { below(bound: number): number },
 ): Mblk | null {
   let head: Mblk | null = null
