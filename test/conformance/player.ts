@@ -54,6 +54,7 @@ export class Player {
     const [word, ...rest] = text.split(/\s+/)
     if (word === 'flow') return this.changeFlow(rest)
     if (word === 'accepted') return this.accepted(rest)
+    if (word === 'last') return this.last(Number(rest[0]), Number(rest[1]))
     const command = word === '<' ? this.incoming(text.slice(1).trim()) : readCommand(text)
     const { show, ...members } = command
     const id = this.nextId++
@@ -178,6 +179,11 @@ export class Player {
     const [answer] = this.run('accept 3 nonblock')
     if (answer?.startsWith('= 4 ') !== true) throw new Error(`no connection was accepted: ${answer}`)
     return []
+  }
+
+  /** `last FROM TO`: bytes of the last packet sent, as hex. */
+  private last(from: number, to: number): string[] {
+    return [`= ${this.sent.at(-1)?.hex.slice(2 * from, 2 * to) ?? 'nothing'}`]
   }
 
   // ---- flows

@@ -16,6 +16,7 @@ import {
 import { ACK, ECE, emitTcp, FIN, IPPROTO_TCP, RST, SYN, TCP_HEADER_BYTES } from '../wire/tcp.ts'
 import { markOffload } from './emit.ts'
 import {
+  HO_ANNOUNCED,
   HO_FAMILY,
   HO_FLAGS,
   HO_IRS,
@@ -29,7 +30,6 @@ import {
 } from './half-open.ts'
 import { writeOptions, writeSynOptions } from './options.ts'
 import type { Segment } from './segment.ts'
-import { mssToAnnounce } from './start.ts'
 import { F_ECN, F_SACK, F_TIMESTAMPS, F_WINDOW_SCALE } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
@@ -153,23 +153,18 @@ export function emitBare(
   finish(tcp, seg.family, seq, ack, control, window, TCP_HEADER_BYTES + options)
 }
 
-/** SYN-ACK of a half-open record (`HO_*` of half-open.ts); `window` unscaled, at most 65,535. */
-export function emitSynAck(tcp: Tcp, index: number, window = defaultWindow(tcp)): void {
+/** SYN-ACK of a half-open record (`HO_*` of half-open.ts). */
+export function emitSynAck(tcp: Tcp, index: number): void {
   const { words } = tcp.halfOpen
   const family = words[index + HO_FAMILY]!
   const bytes = begin(tcp, family, words, index + HO_REMOTE, index + HO_LOCAL, words[index + HO_PORTS]!)
   if (bytes === null) return
   const flags = words[index + HO_FLAGS]!
-  const remote = index + HO_REMOTE
+  const announced = words[index + HO_ANNOUNCED]!
   const options = writeSynOptions(
     bytes,
     draft.header!.rptr + TCP_HEADER_BYTES,
-    mssToAnnounce(
-      tcp,
-      family,
-      tcp.host.pathMtu(family, words[remote]!, words[remote + 1]!, words[remote + 2]!, words[remote + 3]!),
-      0,
-    ),
+    announced >>> 16,
     (flags & F_WINDOW_SCALE) !== 0 ? (words[index + HO_SCALES]! >> 8) & 0xff : -1,
     (flags & F_SACK) !== 0,
     (flags & F_TIMESTAMPS) !== 0,
@@ -179,10 +174,16 @@ export function emitSynAck(tcp: Tcp, index: number, window = defaultWindow(tcp))
   // RFC 3168 §6.1.1: ECE alone agrees.
   const control = SYN | ACK | ((flags & F_ECN) !== 0 ? ECE : 0)
   const ack = (words[index + HO_IRS]! + 1) | 0
-  finish(tcp, family, words[index + HO_ISS]!, ack, control, window, TCP_HEADER_BYTES + options)
+  finish(
+    tcp,
+    family,
+    words[index + HO_ISS]!,
+    ack,
+    control,
+    announced & WINDOW_MAX,
+    TCP_HEADER_BYTES + options,
+  )
 }
-
-const defaultWindow = (tcp: Tcp): number => Math.min(WINDOW_MAX, tcp.settings.receiveBytes)
 
 /**
  * SYN-ACK without a record, answering `seg`: a SYN cookie.

@@ -26,8 +26,8 @@ export const HO_FLAGS = REC_OWN + 4
 /** The timestamp value of its SYN. */
 export const HO_TS_RECENT = REC_OWN + 5
 export const HO_TS_OFFSET = REC_OWN + 6
-/** The window of its SYN. */
-export const HO_WINDOW = REC_OWN + 7
+/** What we announce, as the listener's settings have it: the MSS in the upper half, the window, not scaled, in the lower. */
+export const HO_ANNOUNCED = REC_OWN + 7
 /** `Listener.id`. */
 export const HO_LISTENER = REC_OWN + 8
 /** SYN-ACKs that were sent again. */

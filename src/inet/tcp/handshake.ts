@@ -11,6 +11,7 @@ import { cookieAckIn, sendCookie } from './cookie-handshake.ts'
 import { emitBare, emitReset, emitSynAck } from './emit-bare.ts'
 import { defaultMss, establish, firstReceiveBytes, makeTcbFor, scaleToOffer } from './establish.ts'
 import {
+  HO_ANNOUNCED,
   HO_BEGAN_AT,
   HO_CHALLENGE,
   HO_FAMILY,
@@ -26,7 +27,6 @@ import {
   HO_SENT_US,
   HO_TS_OFFSET,
   HO_TS_RECENT,
-  HO_WINDOW,
 } from './half-open.ts'
 import { closedIn } from './input.ts'
 import { textIn } from './input-text.ts'
@@ -34,6 +34,7 @@ import type { Listener } from './listener.ts'
 import { makeRoomForOne, mayHoldOneMore } from './orphans.ts'
 import { WINDOW_FIELD_MAX } from './receive.ts'
 import type { Segment } from './segment.ts'
+import { mssToAnnounce } from './start.ts'
 import {
   F_ECN,
   F_SACK,
@@ -132,7 +133,14 @@ function fillRecord(tcp: Tcp, index: number, listener: Listener, seg: Segment): 
   own[index + HO_FAMILY] = seg.family
   own[index + HO_IRS] = seg.seq
   own[index + HO_MSS] = seg.mss !== 0 ? seg.mss : defaultMss(seg.family)
-  own[index + HO_WINDOW] = seg.window
+  const mss = mssToAnnounce(
+    tcp,
+    seg.family,
+    tcp.host.pathMtu(seg.family, r0, r1, r2, r3),
+    listener.settings.maxSegment,
+  )
+  const window = Math.min(firstReceiveBytes(tcp, listener.settings), WINDOW_FIELD_MAX)
+  own[index + HO_ANNOUNCED] = (mss << 16) | window
   own[index + HO_LISTENER] = listener.id
   own[index + HO_SENT_US] = tcp.nowUs
   let flags = 0
@@ -162,7 +170,7 @@ export function halfOpenIn(tcp: Tcp, index: number, seg: Segment): void {
   }
   const irs = own[index + HO_IRS]!
   if ((control & (SYN | ACK | RST | FIN)) === SYN && seg.seq === irs) return repeatedSyn(tcp, index, seg)
-  if (!halfOpenAcceptable(tcp, index, listener, seg)) return
+  if (!halfOpenAcceptable(tcp, index, seg)) return
   if ((control & RST) !== 0) {
     if (seg.seq === ((irs + 1) | 0)) {
       // MUST-11: back to LISTEN, and the user need not hear of it.
@@ -212,11 +220,11 @@ function repeatedSyn(tcp: Tcp, index: number, seg: Segment): void {
 }
 
 /** First: sequence number and timestamp. */
-function halfOpenAcceptable(tcp: Tcp, index: number, listener: Listener, seg: Segment): boolean {
+function halfOpenAcceptable(tcp: Tcp, index: number, seg: Segment): boolean {
   const { counters } = tcp
   const own = tcp.halfOpen.words
   const { control } = seg
-  const window = Math.min(firstReceiveBytes(tcp, listener.settings), WINDOW_FIELD_MAX)
+  const window = own[index + HO_ANNOUNCED]! & WINDOW_FIELD_MAX
   const ahead = (seg.seq - own[index + HO_IRS]! - 1) | 0
   const inWindow = ahead >= 0 && ahead <= window
   if ((control & RST) !== 0) {
@@ -246,7 +254,7 @@ function challengeHalfOpen(tcp: Tcp, index: number, seg: Segment): void {
   const word = countChallenge(tcp, own[index + HO_CHALLENGE]!)
   if (word === 0) return
   own[index + HO_CHALLENGE] = word
-  const window = Math.min(tcp.settings.receiveBytes, WINDOW_FIELD_MAX) >> (own[index + HO_SCALES]! >> 8)
+  const window = (own[index + HO_ANNOUNCED]! & WINDOW_FIELD_MAX) >> (own[index + HO_SCALES]! >> 8)
   emitBare(
     tcp,
     seg,

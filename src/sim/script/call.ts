@@ -22,7 +22,7 @@ export class Waiting {
   readonly mayWait: boolean
   /** How long, in microseconds; 0 for ever. */
   readonly timeoutUs: number
-  /** What it comes to when the time is over: an errno, or a result. */
+  /** What it comes to when the time is over: an errno, or a result, or what it throws. */
   readonly onTimeout: string | (() => CallResult)
   /** A descriptor that, when it is closed, ends it with EBADF. */
   readonly fd: number | null

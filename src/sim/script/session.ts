@@ -127,8 +127,12 @@ export class Session {
   }
 
   private giveUp({ head, call }: Pending): void {
-    if (typeof call.onTimeout === 'function') this.answer(head, call.onTimeout())
-    else this.answerError(head, new Errno(call.onTimeout, 'the call would have to wait'))
+    try {
+      if (typeof call.onTimeout === 'function') this.answer(head, call.onTimeout())
+      else this.answerError(head, new Errno(call.onTimeout, 'the call would have to wait'))
+    } catch (error) {
+      this.answerError(head, error)
+    }
   }
 
   // ---- time
