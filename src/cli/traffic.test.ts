@@ -255,6 +255,11 @@ describe('cli/iperf', () => {
     expect(end.sum_received.bits_per_second).toBeGreaterThan(1e8)
   })
 
+  it('windows and segments beyond what a connection can have are brought to it, on both sides', async () => {
+    expect((await run('iperf n1 -c 10.0.0.1 -n 64K -w 1K')).code).toBe(0)
+    expect((await run('iperf n1 -c 10.0.0.1 -n 1M -w 500M -M 65535 -R')).code).toBe(0)
+  })
+
   it('-u: what was lost, and the jitter', async () => {
     const said = await run('iperf n1 -c 10.0.0.1 -u -t 1 -b 10M -P 2')
     expect(said.code).toBe(0)

@@ -17,6 +17,11 @@ import type {
 } from './bulk.ts'
 import { listenForUdpFlows, openUdpFlow } from './udp-network.ts'
 
+const WINDOW_BYTES_MIN = 4_096
+const WINDOW_BYTES_MAX = 64 * 1024 * 1024
+const SEGMENT_BYTES_MIN = 48
+const SEGMENT_BYTES_MAX = 65_495
+
 class TcpBulk implements BulkConnection {
   readonly connection: TcpConnection
   private readonly network: TcpNetwork
@@ -165,6 +170,17 @@ export class TcpNetwork implements BulkNetwork {
   }
 }
 
+/** What a peer asks for is brought to what a connection can have; 0 stays 0, the stack's own. */
 function settingsOf({ noDelay, maxSegment, windowBytes }: BulkSettings) {
-  return { noDelay, maxSegment, receiveBytes: windowBytes, sendBytes: windowBytes }
+  const buffer = clamp(windowBytes, WINDOW_BYTES_MIN, WINDOW_BYTES_MAX)
+  return {
+    noDelay,
+    maxSegment: clamp(maxSegment, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
+    receiveBytes: buffer,
+    sendBytes: buffer,
+  }
+}
+
+function clamp(value: number, min: number, max: number): number {
+  return value === 0 ? 0 : Math.min(max, Math.max(min, value))
 }
