@@ -12,10 +12,11 @@ const AHEAD = fc.oneof(
   fc.integer({ min: 0, max: 0x2000000 }),
   fc.constantFrom(0, 1, 255, 256, 257, 65_535, 65_536, 65_537, 0xffffff, 0x1000000, 0x1000001, 0x7ffffffe),
 )
+/** Time passes: what is set for a millisecond that was looked at already comes with the next. */
 const STEP = fc.oneof(
-  fc.integer({ min: 0, max: 3 }),
-  fc.integer({ min: 0, max: 1_000 }),
-  fc.integer({ min: 0, max: 0x1800000 }),
+  fc.integer({ min: 1, max: 3 }),
+  fc.integer({ min: 1, max: 1_000 }),
+  fc.integer({ min: 1, max: 0x1800000 }),
 )
 const DO = fc.oneof(
   fc.record({ set: fc.nat(20), ahead: AHEAD }),
@@ -51,15 +52,11 @@ describe('tcp/timer-wheel', () => {
         const wheel = new DeadlineWheel()
         const oracle = new Oracle()
         let now: number = start
-        let doneMs: number | null = null
         for (const action of actions) {
           if ('set' in action) {
             const at = (now + action.ahead) | 0
             wheel.set(action.set + 1, at, now)
-            // A millisecond that was done with does not come back while anything else waits.
-            oracle.deadlines.delete(action.set + 1)
-            const late = oracle.deadlines.size > 0 && now === doneMs && ((at - now) | 0) <= 0
-            oracle.deadlines.set(action.set + 1, late ? (now + 1) | 0 : at)
+            oracle.deadlines.set(action.set + 1, at)
           } else if ('clear' in action) {
             wheel.clear(action.clear + 1)
             oracle.deadlines.delete(action.clear + 1)
@@ -67,7 +64,6 @@ describe('tcp/timer-wheel', () => {
             now = (now + action.step) | 0
             const due = oracle.due(now)
             expect(taken(wheel, now).sort()).toEqual([...due].sort())
-            doneMs = now
           }
           expect(wheel.size).toBe(oracle.deadlines.size)
           const poll = wheel.pollAt()
@@ -75,7 +71,7 @@ describe('tcp/timer-wheel', () => {
           else expect((poll - now) | 0).toBeLessThanOrEqual(Math.max(0, oracle.earliest(now)) + 1)
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 500 },
     )
   })
 
