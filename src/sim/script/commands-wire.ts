@@ -59,8 +59,8 @@ const inject: Command = args => {
 }
 
 /**
- * Takes packets that the stack sent, oldest first: all there are, or `count`, for which time passes, by `us`, `ms` or `s` at the
- * most. With `count` 0: none may be sent in that time.
+ * Takes packets that the stack sent, oldest first: all there are after `us`, `ms` or `s` have passed, or `count`, for which
+ * time passes, by so much at the most. With `count` 0: none may be sent in that time.
  */
 const expect: Command = args => {
   const count = args.has('count') ? args.integer('count', 0, 1_000_000) : null
