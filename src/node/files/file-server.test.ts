@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   mkdirSync,
   mkdtempSync,
@@ -300,6 +301,15 @@ describe('node/files: connections', () => {
     await new Promise(resolve => socket.on('close', resolve))
     expect(socket.bytesRead).toBeLessThan(200_000_000)
     expect(log).toMatchObject([{ status: 200, complete: false }])
+  })
+
+  it('RFC 6585 §5: header fields without end get 431', async () => {
+    const { port } = server.address() as AddressInfo
+    const socket = connect(port, '127.0.0.1')
+    socket.write(`GET / HTTP/1.1\r\nx: ${'y'.repeat(100_000)}`)
+    const [first] = (await once(socket, 'data')) as [Buffer]
+    expect(first.toString()).toContain('431')
+    socket.destroy()
   })
 
   it('what is no HTTP gets 400', async () => {

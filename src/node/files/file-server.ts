@@ -31,6 +31,11 @@ export interface RequestEntry {
 const HEADERS_TIMEOUT_MS = 20_000
 const KEEP_ALIVE_MS = 15_000
 const TARGET_SHOWN_MAX = 500
+/** What is answered to what is no request; everything else gets 400. */
+const CLIENT_FAULTS: Readonly<Record<string, string>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+}
 const MAPPED = /^::ffff:(?=\d+\.)/
 
 /**
@@ -49,8 +54,9 @@ export function createFileServer(options: FileServerOptions): Server {
     if (onRequest !== undefined) logRequest(request, response, onRequest)
     void handler.answer(request, response)
   })
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const status = CLIENT_FAULTS[error.code ?? ''] ?? '400 Bad Request'
+    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`)
     else socket.destroy()
   })
   return server
