@@ -160,7 +160,7 @@ export class NodeLoop {
     const { runtime } = this
     let more = runtime.turn()
     const end = runtime.recent[0]! + HOLD_US
-    while (more && runtime.recent[0]! < end) more = runtime.turn()
+    while (more && this.mayGoOn && runtime.recent[0]! < end) more = runtime.turn()
     if (more) this.again()
   }
 
@@ -171,10 +171,15 @@ export class NodeLoop {
     let more = runtime.turn()
     const end = recent[0]! + HOLD_US
     // Time stands still while nothing is exchanged: turns are counted, too.
-    for (let left = TURNS_MAX; left > 0 && (more || this.spin(q)) && recent[0]! < end; left--)
+    for (let left = TURNS_MAX; left > 0 && this.mayGoOn && (more || this.spin(q)) && recent[0]! < end; left--)
       more = runtime.nextTurn()
     // A look may have used up the run queue's budget, with no turn after it.
     if (more || !this.runtime.scheduler.idle) this.again()
+  }
+
+  /** No program waits for the event loop to tell it something: its answer is worth more than the next packet. */
+  private get mayGoOn(): boolean {
+    return this.runtime.programEvents === 0
   }
 
   /** Looks for a packet for a short while. @returns whether one came */

@@ -354,7 +354,7 @@ const scenarios: Scenarios = {
   'the timeout of connect': async (module, log) => {
     const server = module.createServer(peer => peer.resume())
     const port = await listen(log, server)
-    const client = module.connect({ port, host: '127.0.0.1', timeout: 40 })
+    const client = module.connect({ port, host: '127.0.0.1', timeout: 200 })
     log.add('client', client.timeout)
     watch(log, 'client', client)
     client.on('timeout', () => client.destroy())

@@ -5,6 +5,7 @@
  */
 import { AsyncResource } from 'node:async_hooks'
 import type { StackError } from '../base/errors.ts'
+import type { Runtime } from '../streams/runtime.ts'
 import type { SocketHost } from './host.ts'
 import { takeChunk } from './net-inbox.ts'
 import { Outbox } from './net-outbox.ts'
@@ -50,6 +51,7 @@ const finishShutdown = (handle: TcpHandle): void => handle.finishShutdown()
 export class TcpHandle extends AsyncResource {
   readonly connection: TcpConnection
   private readonly host: SocketHost
+  private readonly runtime: Runtime
   private readonly outbox: Outbox
   private owner: HandleOwner | null
   private reading = false
@@ -78,6 +80,7 @@ export class TcpHandle extends AsyncResource {
     super('TCPWRAP')
     this.host = host
     this.connection = connection
+    this.runtime = connection.stream.runtime
     this.owner = owner
     this.connecting = connecting
     this.outbox = new Outbox(connection)
@@ -127,12 +130,14 @@ export class TcpHandle extends AsyncResource {
   private wake(): void {
     if (this.due) return
     this.due = true
+    this.runtime.programEvents++
     setImmediate(stepOf, this)
   }
 
   /** One event. For the event loop only. */
   step(): void {
     this.due = false
+    this.runtime.programEvents--
     if (this.owner === null) return
     try {
       this.runInAsyncScope(this.next, this)

@@ -6,6 +6,7 @@ import { freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { messageBytes } from '../streams/mblk/message.ts'
 import { readMessage } from '../streams/mblk/pullup.ts'
+import { countChunk } from './net-memory.ts'
 import type { TcpConnection } from './tcp-endpoint.ts'
 
 /** Messages of the chunk in the making; empty between calls. */
@@ -26,6 +27,7 @@ export function takeChunk(connection: TcpConnection, most: number): Buffer | nul
   }
   if (gathered.length === 0) return null
   // Small ones share one of Node's own slabs, as those of node:net do not; none is ever written again.
+  countChunk(size)
   const chunk = Buffer.allocUnsafe(size)
   let at = 0
   for (const mp of gathered) {

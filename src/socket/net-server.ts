@@ -136,11 +136,13 @@ export class Server extends net.Server {
   #wake(listening: Listening): void {
     if (listening.due) return
     listening.due = true
+    this.#host.runtime.programEvents++
     setImmediate(() => this.#acceptNext(listening))
   }
 
   #acceptNext(listening: Listening): void {
     listening.due = false
+    this.#host.runtime.programEvents--
     if (listening !== this.#listening) return
     const connection = listening.listener.accept()
     if (connection === null) return
