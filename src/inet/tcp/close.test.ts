@@ -1,6 +1,8 @@
 /** Ends of connections, state by state (RFC 9293 §3.6). */
 import { describe, expect, it } from 'vitest'
+import { esballoc } from '../../streams/mblk/alloc.ts'
 import { abort, release, shutdown } from './close.ts'
+import { send } from './send.ts'
 import { stateName } from './states.ts'
 import { established, type OpenState } from './testing/peer.ts'
 import { makeTcpTest } from './testing/tcp-test.ts'
@@ -219,4 +221,36 @@ describe('inet/tcp: closing', () => {
       t.finish()
     }
   })
+
+  it.each([
+    ['writes', 'close'],
+    ['closes', 'close'],
+    ['aborts', 'close'],
+    ['writes', 'reset'],
+    ['closes', 'reset'],
+  ])(
+    'a program that %s when its buffer comes back, because of a %s, finds the connection over',
+    (does, cause) => {
+      const t = makeTcpTest()
+      const peer = established(t)
+      const { tcb } = peer
+      let released = 0
+      const back = (): void => {
+        released++
+        if (does === 'writes') t.write(tcb, 'more', false)
+        else if (does === 'closes') release(t.tcp, tcb)
+        else abort(t.tcp, tcb)
+      }
+      send(t.tcp, tcb, esballoc(t.arena, new Uint8Array(5_000), back)!)
+      t.flush()
+      t.take()
+      if (cause === 'reset') peer.send('R')
+      else abort(t.tcp, tcb)
+      expect([released, tcb.flight, t.tcp.orphans, t.counters.closed]).toEqual([1, null, 0, 1])
+      const told = does === 'closes' ? [] : [cause === 'reset' ? 'closed reset' : 'closed aborted']
+      // A program that let go hears nothing; the module has no user to tell then.
+      expect(t.events.filter(event => event.startsWith('closed') && tcb.user !== null)).toEqual(told)
+      t.finish()
+    },
+  )
 })

@@ -93,11 +93,12 @@ export function finish(tcp: Tcp, tcb: Tcb, reason: CloseReason): void {
   if ((flags & F_ORPHAN) !== 0) tcp.orphans--
   tcp.connections.remove(tcb)
   zeroWindowEnded(tcp, tcb)
-  releaseFlight(tcp, tcb)
   tcb.state = CLOSED
   tcb.timers = 0
   tcb.flags &= ~(F_ACK_NOW | F_ACK_DELAYED)
   tcp.wheel.disarm(tcb)
+  // From here on the free routine of a program's block may call back: it finds the connection over.
+  releaseFlight(tcp, tcb)
   const told = (flags & (F_ORPHAN | F_UNACCEPTED)) === 0
   releaseIntake(tcp, tcb, told && reason !== 'aborted' && reason !== 'no-memory')
   if (told) tcp.host.closed(tcb, reason)
@@ -120,7 +121,7 @@ export function enterTimeWait(tcp: Tcp, tcb: Tcb): void {
   counters['time-wait-entered']++
   const window = receiveWindow(tcp, tcb) >> (tcb.scales >> 8)
   const flags = (window << TW_WINDOW_SHIFT) | ((tcb.flags & F_TIMESTAMPS) !== 0 ? TW_TIMESTAMPS : 0)
-  if (settings.timeWaitMax > 0) timeWait.add(tcb, flags, (tcp.nowMs + settings.timeWaitMs) | 0)
+  if (settings.timeWaitMax > 0) timeWait.add(tcb, flags, (tcp.nowMs + settings.timeWaitMs + tcp.begunMs) | 0)
   tcp.host.timerMoved()
   finish(tcp, tcb, 'done')
 }

@@ -328,4 +328,21 @@ describe('tcp/output: the end, and the link', () => {
     expect(again.length).toBeGreaterThan(0)
     expect(again.every(s => s.trafficClass === 0)).toBe(true)
   })
+
+  it('a program that sends more from the release of a small buffer: bytes in order, memory counted once', () => {
+    const peer = begin({}, { window: 60_000 })
+    let sent = 0
+    const next = (): void => {
+      if (sent === 100) return
+      const bytes = new Uint8Array(100).fill(sent++)
+      send(t.tcp, peer.tcb, esballoc(t.arena, bytes, next)!)
+    }
+    for (let i = 0; i < 20; i++) t.write(peer.tcb, new Uint8Array(1), false)
+    next()
+    expect(sent).toBe(100)
+    expect(t.tcp.memoryUsed).toBe(peer.tcb.flight!.queue.weight)
+    t.flush()
+    const got = Buffer.concat(t.take().map(s => s.data)).subarray(20)
+    expect([...got]).toEqual(Array.from({ length: 10_000 }, (_, i) => Math.floor(i / 100)))
+  })
 })

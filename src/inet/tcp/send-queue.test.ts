@@ -38,6 +38,7 @@ describe('tcp/send-queue', () => {
         const mp = random.below(3) === 0 ? esballoc(arena, bytes, () => {})! : chainOf(arena, bytes, cuts)
         put += length
         weight += queue.append(arena, mp)
+        queue.freeSpent()
       } else if (what === 1 && sent < put) {
         const length = queue.reach(queue.cursor, queue.cursorOffset, 1 + random.below(put - sent))
         queue.settleCursor()
@@ -70,6 +71,7 @@ describe('tcp/send-queue', () => {
     let released = 0
     const foreign = new Uint8Array(100_000)
     queue.append(arena, esballoc(arena, foreign, () => released++)!)
+    queue.freeSpent()
     const first = queue.views(queue.cursor, queue.cursorOffset, 65_160)!
     expect(first.dblk.bytes).toBe(foreign)
     // Sent again from the same bytes.
@@ -88,7 +90,10 @@ describe('tcp/send-queue', () => {
   it('a storm of one-byte writes is held in a small multiple of its bytes; the first few stay as they are', () => {
     const queue = new SendQueue()
     queue.begin(0)
-    const push = (i: number): unknown => queue.append(arena, messageFrom(arena, pattern(i, 1), 0, 1, 'edge')!)
+    const push = (i: number): void => {
+      queue.append(arena, messageFrom(arena, pattern(i, 1), 0, 1, 'edge')!)
+      queue.freeSpent()
+    }
     for (let i = 0; i < 16; i++) push(i)
     expect(arena.copies.stack.bytes).toBe(0)
     for (let i = 16; i < 100_000; i++) push(i)
@@ -107,6 +112,7 @@ describe('tcp/send-queue', () => {
       const mp = allocb(arena, 60_000)!
       mp.wptr += 1_000
       queue.append(arena, mp)
+      queue.freeSpent()
     }
     expect(queue.weight).toBeLessThan(16 * 66_560 + 2.1 * 200_000)
     queue.clear()
@@ -119,6 +125,7 @@ describe('tcp/send-queue', () => {
     const views = queue.views(queue.cursor, queue.cursorOffset, 20)!
     queue.moveCursor()
     queue.append(arena, messageFrom(arena, pattern(20, 5), 0, 5, 'edge')!)
+    queue.freeSpent()
     expect(flat(views)).toEqual(pattern(0, 20))
     const rest = queue.views(queue.cursor, queue.cursorOffset, 5)!
     expect(flat(rest)).toEqual(pattern(20, 5))
@@ -132,6 +139,7 @@ describe('tcp/send-queue', () => {
     const queue = new SendQueue()
     queue.begin(0)
     queue.append(few, chainOf(few, pattern(0, 50), [10, 20, 30]))
+    queue.freeSpent()
     const hold: Mblk = dupb(queue.head!)!
     expect(queue.views(queue.head, queue.head!.rptr, 50)).toBeNull()
     freemsg(hold)

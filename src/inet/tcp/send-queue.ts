@@ -3,7 +3,7 @@
  * payload is views of them, sent again from the same bytes: nothing is copied. Only storms of small writes are: they
  * are gathered in blocks of our own, so that memory stays in proportion to the bytes (counted as `stack`).
  */
-import { allocb, dupb, freeb, freemsg } from '../../streams/mblk/alloc.ts'
+import { allocb, dupb, freemsg } from '../../streams/mblk/alloc.ts'
 import { type Arena, FRAME_BLOCK_BYTES } from '../../streams/mblk/arena.ts'
 import { copyBytes } from '../../streams/mblk/copy.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
@@ -34,6 +34,8 @@ export class SendQueue {
   cursorOffset = 0
   /** The tail is a block of our own, with room. */
   private gathering = false
+  /** Blocks whose bytes were copied, to be freed by {@link freeSpent}. */
+  private spent: Mblk | null = null
   /** After {@link views}: the place behind the last byte. */
   private placeBlock: Mblk | null = null
   private placeOffset = 0
@@ -47,19 +49,37 @@ export class SendQueue {
     this.endSeq = seq
   }
 
-  /** @param mp - consumed: data of any shape. @returns arena bytes that the queue holds more than before */
+  /**
+   * Call {@link freeSpent} when what it returns is counted.
+   * @param mp - consumed: data of any shape
+   * @returns arena bytes that the queue holds more than before
+   */
   append(arena: Arena, mp: Mblk): number {
     const before = this.weight
     for (let bp: Mblk | null = mp; bp !== null; ) {
       const next: Mblk | null = bp.cont
       const length = bp.wptr - bp.rptr
       bp.cont = null
-      if (length === 0 || bp.type !== M_DATA) freeb(bp)
-      else if (this.blocks >= LOOSE_BLOCKS && isLoose(bp, length) && this.gather(arena, bp, length)) freeb(bp)
+      if (length === 0 || bp.type !== M_DATA) this.spend(bp)
+      else if (this.blocks >= LOOSE_BLOCKS && isLoose(bp, length) && this.gather(arena, bp, length))
+        this.spend(bp)
       else this.link(bp, length)
       bp = next
     }
     return this.weight - before
+  }
+
+  private spend(bp: Mblk): void {
+    bp.cont = this.spent
+    this.spent = bp
+  }
+
+  /** Frees the blocks whose bytes the last {@link append} copied. Last of all: a block's free routine may call back, and send more. */
+  freeSpent(): void {
+    const { spent } = this
+    if (spent === null) return
+    this.spent = null
+    freemsg(spent)
   }
 
   private link(bp: Mblk, length: number): void {

@@ -19,6 +19,7 @@ export function send(tcp: Tcp, tcb: Tcb, mp: Mblk): void {
   tcp.memoryUsed += queue.append(tcp.arena, mp)
   tcb.flags |= F_PUSH
   if (tcb.state >= ESTABLISHED) tcp.schedule(tcb)
+  queue.freeSpent()
 }
 
 /** What a connection may queue while memory is short: a super-segment's worth. */
