@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { esballoc } from '../../streams/mblk/alloc.ts'
-import { shutdown } from './close.ts'
+import { abort, shutdown } from './close.ts'
 import { resume } from './output.ts'
 import { send, sendRoom } from './send.ts'
 import { F_CORK, F_WANTS_ROOM } from './tcb.ts'
@@ -329,7 +329,7 @@ describe('tcp/output: the end, and the link', () => {
     expect(again.every(s => s.trafficClass === 0)).toBe(true)
   })
 
-  it('a program that sends more from the release of a small buffer: bytes in order, memory counted once', () => {
+  it('a program that sends more from the release of a small buffer: bytes in order, memory counted', () => {
     const peer = begin({}, { window: 60_000 })
     let sent = 0
     const next = (): void => {
@@ -344,5 +344,15 @@ describe('tcp/output: the end, and the link', () => {
     t.flush()
     const got = Buffer.concat(t.take().map(s => s.data)).subarray(20)
     expect([...got]).toEqual(Array.from({ length: 10_000 }, (_, i) => Math.floor(i / 100)))
+  })
+
+  it('a program that aborts from the release of the first of two buffers: the second is not left in a record of the pool', () => {
+    const peer = begin()
+    for (let i = 0; i < 20; i++) t.write(peer.tcb, new Uint8Array(1), false)
+    let released = 0
+    const first = esballoc(t.arena, new Uint8Array(10), () => abort(t.tcp, peer.tcb))!
+    first.cont = esballoc(t.arena, new Uint8Array(1_000), () => released++)
+    send(t.tcp, peer.tcb, first)
+    expect([released, t.tcp.memoryUsed, t.tcp.freeFlight!.queue.blocks]).toEqual([1, 0, 0])
   })
 })
