@@ -132,4 +132,51 @@ describe('tcp/path-mtu: what arrives (RFC 4821, 8899)', () => {
       pair.finish()
     },
   )
+
+  /** Through a black hole, down to 1,280, and everything acknowledged. */
+  function beyondBlackHole(): Peer {
+    const peer = begin({}, { window: 65_535 })
+    t.write(peer.tcb, new Uint8Array(14_600))
+    while (t.counters['path-mtu-black-holes'] === 0) t.toNextDeadline()
+    peer.hear()
+    t.advance(20)
+    peer.send('A', { ack: peer.tcb.sndNxt })
+    expect([peer.tcb.pathMtu, peer.tcb.sndUna]).toEqual([1_280, peer.tcb.sndNxt])
+    t.take()
+    return peer
+  }
+
+  it('RFC 8899 §4.3: a black hole is remembered over an idle time', () => {
+    const peer = beyondBlackHole()
+    t.advance(10_000)
+    expect(peer.tcb.flight).toBe(null)
+    t.write(peer.tcb, new Uint8Array(5_000))
+    expect(Math.max(...sizes())).toBe(1_240)
+    // And the search goes on with probes, where there is enough to send.
+    peer.send('A', { ack: peer.tcb.sndNxt })
+    peer.tcb.cwnd = 60_000
+    t.advance(1_000)
+    t.write(peer.tcb, new Uint8Array(40_000))
+    expect(t.counters['path-mtu-probes']).toBe(1)
+    expect(Math.max(...sizes())).toBe(1_350)
+  })
+
+  it('RFC 4821 §7.6.4: a probe that was lost together with others and sent again in pieces proves nothing', () => {
+    const peer = beyondBlackHole()
+    const { tcb } = peer
+    tcb.cwnd = 60_000
+    t.advance(2_000)
+    t.write(tcb, new Uint8Array(40_000))
+    const { flight } = tcb
+    const [probe, after] = t.take()
+    expect([probe!.data.length, flight!.mtuProbeSize]).toEqual([1_350, 1_390])
+    // Probe and the segment behind it are missing.
+    const left = (after!.seq + 1_240) | 0
+    t.advance(20)
+    for (let i = 1; i <= 4; i++) peer.send('A', { ack: probe!.seq, sack: [[left, (left + i * 1_240) | 0]] })
+    t.advance(20)
+    t.take()
+    peer.send('A', { ack: tcb.sndNxt })
+    expect([tcb.pathMtu, tcb.sndMss]).toEqual([1_280, 1_240])
+  })
 })

@@ -7,7 +7,7 @@ import { sendPiece } from './output.ts'
 import { SACKED } from './scoreboard.ts'
 import { mssFor, packetBytes, pathMtuOf } from './start.ts'
 import { SYN_RECEIVED } from './states.ts'
-import type { Tcb } from './tcb.ts'
+import { F_BLACK_HOLE, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { endUndo } from './undo.ts'
 
@@ -85,6 +85,7 @@ export function timeoutExpired(tcp: Tcp, tcb: Tcb, flight: Flight): void {
     break
   }
   tcp.counters['path-mtu-black-holes']++
+  tcb.flags |= F_BLACK_HOLE
   tcb.pathMtu = size
   tcb.sndMss = mssFor(tcb, size)
   flight.mtuProbeAtMs = (tcp.nowMs + SEARCH_MS) | 0
@@ -97,6 +98,8 @@ export function timeoutExpired(tcp: Tcp, tcb: Tcb, flight: Flight): void {
 export function searchPathMtu(tcp: Tcp, tcb: Tcb, flight: Flight): boolean {
   const path = pathMtuOf(tcp, tcb)
   flight.mtuProbeAtMs = (tcp.nowMs + RAISE_MS) | 0
+  // What is known of the ceiling goes with the flight record, that there is one stays.
+  if (flight.mtuCeiling === 0 && (tcb.flags & F_BLACK_HOLE) !== 0) flight.mtuCeiling = path + 1
   if (flight.mtuCeiling === 0 && tcp.settings.mtuProbing < 2) {
     // IP forgot what ICMP had said (RFC 8201 §5.3).
     if (path > tcb.pathMtu) {
@@ -109,6 +112,7 @@ export function searchPathMtu(tcp: Tcp, tcb: Tcb, flight: Flight): boolean {
   if (most - tcb.pathMtu < SEARCH_END_BYTES) {
     // The search is over; the next one begins at the top again.
     flight.mtuCeiling = path > tcb.pathMtu ? path + 1 : 0
+    if (flight.mtuCeiling === 0) tcb.flags &= ~F_BLACK_HOLE
     return false
   }
   flight.mtuProbeAtMs = (tcp.nowMs + SEARCH_MS) | 0
@@ -145,6 +149,11 @@ export function probeAcked(tcp: Tcp, tcb: Tcb, flight: Flight): void {
   tcb.sndMss = mssFor(tcb, tcb.pathMtu)
   flight.mtuProbeSize = 0
   flight.mtuProbeAtMs = tcp.nowMs
+}
+
+/** Something is sent again. Once a probe goes out in ordinary segments, its acknowledgment says nothing of its size (RFC 4821 §7.6.4). */
+export function probeResent(flight: Flight, seq: number, end: number): void {
+  if (((end - flight.mtuProbeSeq) | 0) > 0 && ((seq - flight.mtuProbeEnd) | 0) < 0) flight.mtuProbeSize = 0
 }
 
 function probeFailed(tcp: Tcp, flight: Flight): void {

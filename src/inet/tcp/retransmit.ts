@@ -4,6 +4,7 @@ import { emitSegment } from './emit.ts'
 import { CA_CWR, CA_RECOVERY, type Flight, pipe } from './flight.ts'
 import { armRetransmit } from './loss-timer.ts'
 import { isPaced, pace } from './pacing.ts'
+import { probeResent } from './path-mtu.ts'
 import { HAS_FIN, LOST, RETRANSMITTED } from './scoreboard.ts'
 import { superBytes } from './super-size.ts'
 import { T_LOSS, type Tcb } from './tcb.ts'
@@ -86,6 +87,7 @@ export function retransmitAt(tcp: Tcp, tcb: Tcb, flight: Flight, index: number, 
     tcp.counters['no-buffers']++
     return false
   }
+  if (flight.mtuProbeSize > 0) probeResent(flight, seq, (seq + length) | 0)
   // All is noted before it leaves: what comes back at once finds the connection as after sending.
   const { nowUs } = tcp
   let segments = 0

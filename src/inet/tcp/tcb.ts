@@ -58,6 +58,8 @@ export const F_PUSH = 1 << 23
 export const F_REORDERING = 1 << 24
 /** Counted among those with a window of zero of its peer's address (`zero-window.ts`). */
 export const F_ZERO_WINDOW = 1 << 25
+/** The path swallowed packets of the size that IP knows, and nobody said so: larger ones are tried one at a time (RFC 8899 §4.3). */
+export const F_BLACK_HOLE = 1 << 26
 
 /** `timers` of a {@link Tcb}: which deadlines are set. */
 export const T_RETRANSMIT = 1 << 0
