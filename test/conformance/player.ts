@@ -35,18 +35,41 @@ interface Line {
 const LOCAL = '192.0.2.1'
 const REMOTE = '198.51.100.7'
 
+/** Where clocks and numbers begin: a transcript must not depend on it. */
+export interface Origin {
+  /** Of the stack's clock, in microseconds. */
+  readonly startUs: number
+  /** Initial sequence number of the peer, where the transcript names none. */
+  readonly peerIsn: number
+}
+
+export const ORIGIN: Origin = { startUs: 0, peerIsn: 0x1000_0000 }
+
 export class Player {
   private readonly session: Session
-  private readonly flows: Flow[] = [makeFlow('main')]
-  private flow = this.flows[0]!
+  private readonly origin: Origin
+  private readonly flows: Flow[]
+  private flow: Flow
   private answers: Answer[] = []
   /** The names of commands whose answers are still to come. */
   private readonly waiting = new Map<number, string>()
   private nextId = 1
   private readonly sent: SentPacket[] = []
 
-  constructor() {
+  constructor(origin: Origin = ORIGIN) {
+    this.origin = origin
+    this.flows = [makeFlow('main', origin)]
+    this.flow = this.flows[0]!
     this.session = new Session(COMMANDS, line => this.answers.push(JSON.parse(line) as Answer))
+    // Memory for one case, so that a thousand of them take no time to begin.
+    const config = { cmd: 'config', startUs: origin.startUs, arenaBytes: 8 * 1024 * 1024 }
+    this.session.line(JSON.stringify(config))
+    this.answers = []
+  }
+
+  /** Our initial sequence number on the main flow, null if none was seen. */
+  get ourIsn(): number | null {
+    return this.flows.find(({ name }) => name === 'main')?.ourIsn ?? null
   }
 
   /** @returns the lines that a command brought about */
@@ -104,7 +127,7 @@ export class Player {
     if (fields.protocol !== 'tcp') return `protocol ${fields.protocol}`
     const flow = this.flows.find(one => belongs(fields, one))
     if (flow === undefined)
-      return `${fields.destination}:${fields.destinationPort} ${showSegment(fields, makeFlow(''))}`
+      return `${fields.destination}:${fields.destinationPort} ${showSegment(fields, makeFlow('', this.origin))}`
     // The first SYN of a socket that chose its port is the flow's from then on.
     flow.localPort = fields.sourcePort
     const name = flow === this.flow ? '' : `[${flow.name}] `
@@ -191,7 +214,7 @@ export class Player {
   /** `flow NAME [local=ADDRESS] [lport=N] [remote=ADDRESS] [rport=N] [isn=N]`: segments to and from are this one's from now on. */
   private changeFlow([name, ...settings]: readonly string[]): string[] {
     const found = this.flows.find(one => one.name === name)
-    const flow = found ?? { ...makeFlow(name ?? ''), remotePort: 40_000 + this.flows.length }
+    const flow = found ?? { ...makeFlow(name ?? '', this.origin), remotePort: 40_000 + this.flows.length }
     if (found === undefined) this.flows.unshift(flow)
     this.flow = flow
     for (const setting of settings) {
@@ -210,14 +233,14 @@ export class Player {
 /** Commands whose success is no news. */
 const isQuiet = (word: string): boolean => ['<', 'advance', 'config', 'reset'].includes(word)
 
-function makeFlow(name: string): Flow {
+function makeFlow(name: string, { peerIsn }: Origin): Flow {
   return {
     name,
     local: LOCAL,
     remote: REMOTE,
     localPort: 80,
     remotePort: 40_000,
-    peerIsn: 0x1000_0000,
+    peerIsn,
     ourIsn: null,
     ourTs: null,
   }

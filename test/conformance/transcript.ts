@@ -2,7 +2,7 @@
  * Transcripts: text files of commands, each with the output that is expected below it, indented. A case begins at a line with
  * `## `, in a stack of its own; comments begin with `# `. See docs/guides/scripting-tcp.md for the language.
  */
-import { Player } from './player.ts'
+import { ORIGIN, type Origin, Player } from './player.ts'
 
 export interface Step {
   readonly command: string
@@ -45,8 +45,25 @@ function expectOutput(parts: (Step | string)[], line: string): void {
 }
 
 /** Runs the commands of a case. @returns the case with what they really said, and whether anything leaked */
-export function play(one: Case): Case {
+export function play(one: Case, origin: Origin = ORIGIN): Case {
+  return perform(one, new Player(origin))
+}
+
+/** As {@link play}, with our own numbers on the main flow wrapping within the first bytes. */
+export function playAtWrap(one: Case): Case {
   const player = new Player()
+  perform(one, player)
+  if (player.ourIsn === null) return one
+  // RFC 6528: the clock that initial sequence numbers come from ticks every 4 microseconds.
+  const ticks = (2 ** 32 - BYTES_TO_WRAP - player.ourIsn + 2 ** 32) % 2 ** 32
+  // On a whole millisecond, so that deadlines are met at the times that are written.
+  const startUs = Math.ceil((4 * ticks) / 1_000) * 1_000
+  return perform(one, new Player({ startUs, peerIsn: 2 ** 32 - BYTES_TO_WRAP }))
+}
+
+const BYTES_TO_WRAP = 300
+
+function perform(one: Case, player: Player): Case {
   const parts = one.parts.map(part => {
     if (typeof part === 'string') return part
     return { command: part.command, expected: player.run(part.command) }

@@ -17,8 +17,10 @@ function inFlight(
   peer.tcb.cwnd = 1_000_000
   t.write(peer.tcb, new Uint8Array(segments * peer.tcb.sndMss))
   const first = peer.ack
+  // It may become less meanwhile: timeouts in a row make the path suspect.
+  const { sndMss } = peer.tcb
   t.take()
-  return [peer, n => (first + n * peer.tcb.sndMss) | 0]
+  return [peer, n => (first + n * sndMss) | 0]
 }
 
 describe('tcp/acknowledge', () => {
@@ -200,5 +202,31 @@ describe('tcp/acknowledge', () => {
     expect([tcb.flight, tcb.cwnd]).toEqual([null, cwnd])
     t.write(tcb, 'again')
     expect(t.takeOne().data.length).toBe(5)
+  })
+
+  it('RFC 9293 §3.10.7.4: data that is sent again brings the newest window, if it acknowledges more', () => {
+    const t0 = makeTcpTest()
+    t = t0
+    const peer = established(t, { window: 4_000 })
+    t.write(peer.tcb, new Uint8Array(3_000))
+    t.take()
+    // The peer's first segment is lost, its second is not.
+    peer.send('A', { seq: (peer.next + 1_000) | 0, data: new Uint8Array(1_000), window: 4_000 })
+    // Its program reads nothing: what is acknowledged is no longer room.
+    peer.send('A', { data: new Uint8Array(1_000), ack: (peer.ack + 3_000) | 0, window: 1_000 })
+    expect([peer.tcb.sndUna, peer.tcb.sndWnd]).toEqual([peer.tcb.sndNxt, 1_000])
+    // An older one, which acknowledges nothing new, does not.
+    peer.send('A', { seq: (peer.next - 500) | 0, data: new Uint8Array(500), ack: peer.tcb.sndUna, window: 9_000 })
+    expect(peer.tcb.sndWnd).toBe(1_000)
+    peer.next = (peer.next + 1_000) | 0
+  })
+
+  it('Minshall: a small segment of long ago holds nothing back when sequence numbers have gone half round', () => {
+    t = makeTcpTest()
+    const peer = established(t)
+    t.write(peer.tcb, 'small')
+    peer.hear()
+    peer.send('A')
+    expect(peer.tcb.flight!.hasSmall).toBe(false)
   })
 })

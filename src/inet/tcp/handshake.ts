@@ -91,7 +91,7 @@ function synIn(tcp: Tcp, listener: Listener, seg: Segment, recycled: boolean, be
       own[index + HO_ISS] = (beyond + 65_537 + tcp.random.below(65_536)) | 0
   }
   emitSynAck(tcp, index)
-  tcp.halfOpen.schedule(index, (tcp.nowMs + settings.rtoInitialMs) | 0, tcp.nowMs)
+  tcp.halfOpen.schedule(index, (tcp.nowMs + settings.rtoInitialMs + tcp.begunMs) | 0, tcp.nowMs)
   tcp.host.timerMoved()
 }
 
@@ -320,7 +320,7 @@ export function halfOpenTimer(tcp: Tcp, index: number): void {
   counters['retransmitted-segments']++
   // RFC 6298 §5.5: twice as long each time, up to the ceiling.
   const wait = Math.min(settings.rtoMaxMs, settings.rtoInitialMs * 2 ** retries)
-  halfOpen.schedule(index, (tcp.nowMs + wait) | 0, tcp.nowMs)
+  halfOpen.schedule(index, (tcp.nowMs + wait + tcp.begunMs) | 0, tcp.nowMs)
   emitSynAck(tcp, index)
 }
 

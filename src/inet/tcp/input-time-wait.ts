@@ -47,7 +47,7 @@ export function timeWaitIn(tcp: Tcp, index: number, seg: Segment): void {
   // The peer's FIN again: our last ACK was lost.
   if ((control & FIN) !== 0 && end === rcvNxt) {
     if (timestamps && seg.hasTimestamps) own[index + TW_TS_RECENT] = seg.tsValue
-    timeWait.restart(index, (tcp.nowMs + tcp.settings.timeWaitMs) | 0)
+    timeWait.restart(index, (tcp.nowMs + tcp.settings.timeWaitMs + tcp.begunMs) | 0)
     return acknowledge(tcp, index, seg)
   }
   if (seg.seq !== rcvNxt || end !== rcvNxt) acknowledge(tcp, index, seg)

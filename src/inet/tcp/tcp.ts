@@ -49,6 +49,8 @@ export class Tcp {
   /** The time of the event in hand: int32 microseconds and milliseconds that wrap. */
   nowUs = 0
   nowMs = 0
+  /** 1 if the present millisecond has begun before now: added to a deadline, so that none is met too early (RFC 6298 §2.4). */
+  begunMs = 0
   /** Steps of 4 microseconds, for `SequenceKeys.isn`: int32 that wraps after 4.77 hours (`nowUs` wraps too soon). */
   isnClock = 0
   /** Pool of flight records. */
@@ -98,6 +100,7 @@ export class Tcp {
   setNow(us: number): void {
     this.nowUs = us | 0
     this.nowMs = (us / 1_000) | 0
+    this.begunMs = us % 1_000 === 0 ? 0 : 1
     this.isnClock = (us / 4) | 0
   }
 

@@ -165,7 +165,9 @@ describe('tcp/timers: retransmission', () => {
       peer.tcb.srtt = 20_000
       peer.tcb.rtoMs = 240
       t.write(peer.tcb, 'lost')
-      expect(times(2_000)).toEqual([240, 720, 1_680])
+      // Never too early: within a millisecond the deadline is the end of one.
+      const late = startUs % 1_000 === 0 ? 0 : 1
+      expect(times(2_000)).toEqual([240 + late, 720 + late, 1_680 + late])
       if (startUs < 2 ** 32 - 300_000) t.finish()
     }
   })

@@ -58,6 +58,7 @@ function earlier(a: number | null, b: number | null): number | null {
  * @param bit - one `T_*`; @param atMs - int32 ms
  */
 export function setTimer(tcp: Tcp, tcb: Tcb, bit: number, atMs: number): void {
+  if (bit !== T_PACE) atMs = (atMs + tcp.begunMs) | 0
   if ((bit & SHARED) !== 0) {
     tcb.timers = (tcb.timers & ~SHARED) | bit
     tcb.retransmitAt = atMs
