@@ -205,8 +205,7 @@ describe('tcp/acknowledge', () => {
   })
 
   it('RFC 9293 §3.10.7.4: data that is sent again brings the newest window, if it acknowledges more', () => {
-    const t0 = makeTcpTest()
-    t = t0
+    t = makeTcpTest()
     const peer = established(t, { window: 4_000 })
     t.write(peer.tcb, new Uint8Array(3_000))
     t.take()
@@ -216,7 +215,12 @@ describe('tcp/acknowledge', () => {
     peer.send('A', { data: new Uint8Array(1_000), ack: (peer.ack + 3_000) | 0, window: 1_000 })
     expect([peer.tcb.sndUna, peer.tcb.sndWnd]).toEqual([peer.tcb.sndNxt, 1_000])
     // An older one, which acknowledges nothing new, does not.
-    peer.send('A', { seq: (peer.next - 500) | 0, data: new Uint8Array(500), ack: peer.tcb.sndUna, window: 9_000 })
+    peer.send('A', {
+      seq: (peer.next - 500) | 0,
+      data: new Uint8Array(500),
+      ack: peer.tcb.sndUna,
+      window: 9_000,
+    })
     expect(peer.tcb.sndWnd).toBe(1_000)
     peer.next = (peer.next + 1_000) | 0
   })

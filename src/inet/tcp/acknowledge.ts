@@ -53,7 +53,7 @@ export function ackIn(tcp: Tcp, tcb: Tcb, seg: Segment): boolean {
     tcp.counters['ack-unacceptable']++
     return false
   }
-  const opened = advanced < 0 ? 0 : updateWindow(tcb, seg)
+  const opened = advanced < 0 ? 0 : updateWindow(tcb, seg, advanced)
   const { flight } = tcb
   if (flight === null) {
     if (advanced > 0) tcb.sndUna = seg.ack
@@ -77,11 +77,15 @@ export function ackIn(tcp: Tcp, tcb: Tcb, seg: Segment): boolean {
   return true
 }
 
-/** @returns 0: unchanged, 1: changed, 2: it opened. RFC 9293 §3.10.7.4, fifth; RFC 7323 §2.3. */
-function updateWindow(tcb: Tcb, seg: Segment): number {
+/**
+ * RFC 9293 §3.10.7.4, fifth; RFC 7323 §2.3. What acknowledges more than anything before was sent later than all of it, also if
+ * its own data is older: sent again. Its window is the newest then (as Linux); otherwise the right edge would move on by what it acknowledges.
+ * @returns 0: unchanged, 1: changed, 2: it opened
+ */
+function updateWindow(tcb: Tcb, seg: Segment, advanced: number): number {
   const newer = (seg.seq - tcb.sndWl1) | 0
   const window = (seg.control & SYN) !== 0 ? seg.window : seg.window << (tcb.scales & 0xff)
-  if (newer < 0 || (newer === 0 && ((seg.ack - tcb.sndWl2) | 0) < 0)) return 0
+  if (advanced <= 0 && (newer < 0 || (newer === 0 && ((seg.ack - tcb.sndWl2) | 0) < 0))) return 0
   tcb.sndWl1 = seg.seq
   tcb.sndWl2 = seg.ack
   const before = tcb.sndWnd
@@ -109,6 +113,8 @@ function takeAck(
     takeCumulative(tcp, tcb, flight, seg.ack)
     tcb.sndUna = seg.ack
     tcb.troubleAt = tcp.nowMs
+    // Not left standing: sequence numbers wrap.
+    if (flight.hasSmall && ((seg.ack - flight.smallEnd) | 0) >= 0) flight.hasSmall = false
     if ((tcb.flags & F_URGENT_OUT) !== 0) urgentAcknowledged(tcb, flight)
     const data = ((seg.ack - queue.endSeq) | 0) > 0 ? queue.endSeq : seg.ack
     if (((data - queue.headSeq) | 0) > 0) {

@@ -156,9 +156,12 @@ function connectionRequest(tcp: Tcp, tcb: Tcb, control: number): UniqueMblk | nu
   return request
 }
 
-/** A pure acknowledgment, now. Ordinarily set `F_ACK_NOW` and schedule instead. */
-export function emitAck(tcp: Tcp, tcb: Tcb): void {
-  emitSegment(tcp, tcb, tcb.sndNxt, ACK, null, 0)
+/**
+ * A pure acknowledgment, now. Ordinarily set `F_ACK_NOW` and schedule instead.
+ * @returns false if no block was left
+ */
+export function emitAck(tcp: Tcp, tcb: Tcb): boolean {
+  return emitSegment(tcp, tcb, tcb.sndNxt, ACK, null, 0)
 }
 
 /** RST of a connection that is aborted: at `sndNxt`, with ACK (RFC 9293 §3.10.5; MUST-66 lets it pass at any window). */

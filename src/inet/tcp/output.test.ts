@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { esballoc } from '../../streams/mblk/alloc.ts'
+import { allocb, esballoc, freemsg } from '../../streams/mblk/alloc.ts'
+import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { abort, shutdown } from './close.ts'
 import { resume } from './output.ts'
 import { send, sendRoom } from './send.ts'
-import { F_CORK, F_WANTS_ROOM } from './tcb.ts'
+import { F_ACK_NOW, F_CORK, F_WANTS_ROOM } from './tcb.ts'
 import type { Peer, PeerOptions } from './testing/peer.ts'
 import { established } from './testing/peer.ts'
 import { brief, makeTcpTest, type TcpTest, type TcpTestOptions } from './testing/tcp-test.ts'
@@ -354,5 +355,21 @@ describe('tcp/output: the end, and the link', () => {
     first.cont = esballoc(t.arena, new Uint8Array(1_000), () => released++)
     send(t.tcp, peer.tcb, first)
     expect([released, t.tcp.memoryUsed, t.tcp.freeFlight!.queue.blocks]).toEqual([1, 0, 0])
+  })
+
+  it('RFC 9293 §3.8.6: an acknowledgment for which no block was left leaves when there is one', () => {
+    const peer = begin({ arenaOptions: { sizeBytes: 1024 * 1024 } })
+    peer.data('x', {}, false)
+    const taken: Mblk[] = []
+    for (let mp = allocb(t.arena, 8); mp !== null; mp = allocb(t.arena, 8)) taken.push(mp)
+    t.tcp.schedule(peer.tcb)
+    peer.tcb.flags |= F_ACK_NOW
+    t.flush()
+    expect([t.take(), t.counters['no-buffers']]).toEqual([[], 1])
+    for (const mp of taken) freemsg(mp)
+    t.advance(10)
+    expect(t.take().map(s => [s.flags, s.ack])).toEqual([['A', peer.next]])
+    t.advance(1_000)
+    expect(t.take()).toEqual([])
   })
 })

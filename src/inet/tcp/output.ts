@@ -21,6 +21,7 @@ import {
   F_FIN_SENT,
   F_LINK_BLOCKED,
   F_WINDOW_LIMITED,
+  T_DELAYED_ACK,
   T_PACE,
   type Tcb,
 } from './tcb.ts'
@@ -48,8 +49,8 @@ export function flush(tcp: Tcp): void {
     if (tcb.state >= ESTABLISHED) {
       output(tcp, tcb)
       if ((tcb.flags & (F_ACK_NOW | F_LINK_BLOCKED)) === F_ACK_NOW) {
-        if (tcp.host.hasRoom()) emitAck(tcp, tcb)
-        else waitForLink(tcp, tcb)
+        if (!tcp.host.hasRoom()) waitForLink(tcp, tcb)
+        else if (!emitAck(tcp, tcb)) acknowledgeLater(tcp, tcb)
       }
     }
     tcb = next
@@ -103,6 +104,11 @@ export function output(tcp: Tcp, tcb: Tcb): void {
 
 function retryLater(tcp: Tcp, tcb: Tcb): void {
   setTimer(tcp, tcb, T_PACE, (tcp.nowMs + BUFFER_RETRY_MS) | 0)
+}
+
+/** A peer whose window is closed, or who has nothing more to send, may not ask again for long. */
+function acknowledgeLater(tcp: Tcp, tcb: Tcb): void {
+  setTimer(tcp, tcb, T_DELAYED_ACK, (tcp.nowMs + BUFFER_RETRY_MS) | 0)
 }
 
 /** New data in as large pieces as may be. */

@@ -125,6 +125,17 @@ describe('inet/tcp: the window', () => {
     }
     t.finish()
   })
+
+  it('a FIN that comes when the window is full is acknowledged with a window of zero', () => {
+    const t = makeTcpTest({ connection: { receiveBytes: 3_000 } })
+    const peer = established(t)
+    peer.data(new Uint8Array(1_500))
+    peer.data(new Uint8Array(1_500))
+    t.take()
+    peer.send('FA')
+    expect(t.takeOne()).toMatchObject({ ack: peer.next, window: 0 })
+    t.finish()
+  })
 })
 
 describe('inet/tcp: acknowledgments', () => {

@@ -56,7 +56,8 @@ export function windowScaleFor(bytes: number): number {
 export function receiveWindow(tcp: Tcp, tcb: Tcb): number {
   if (tcb.state < ESTABLISHED) return Math.min(tcb.rcvBuf, WINDOW_FIELD_MAX)
   const scale = tcb.scales >> 8
-  const announced = (tcb.rcvAdv - tcb.rcvNxt) | 0
+  // A FIN stands beyond the edge of a window that was full.
+  const announced = Math.max(0, (tcb.rcvAdv - tcb.rcvNxt) | 0)
   let free = (tcb.rcvBuf - unreadBytes(tcp, tcb)) | 0
   const pressed = pressure(tcp)
   if (pressed >= PRESSURE_HARD) free = 0

@@ -21,7 +21,6 @@ export function takeSack(tcp: Tcp, tcb: Tcb, flight: Flight, seg: Segment, resul
   let first = 0
   if (isDsack(seg)) {
     first = 1
-    counters['sack-blocks-in']++
     const length = (sack[1]! - sack[0]!) | 0
     // A forged one, of bytes that were never sent, moves nothing.
     if (length <= 0 || ((sack[1]! - tcb.sndNxt) | 0) > 0 || ((tcb.sndUna - sack[0]!) | 0) > tcb.sndWndMax) {
@@ -36,7 +35,6 @@ export function takeSack(tcp: Tcp, tcb: Tcb, flight: Flight, seg: Segment, resul
   for (let i = first; i < seg.sackCount; i++) {
     const left = sack[2 * i]!
     const right = sack[2 * i + 1]!
-    counters['sack-blocks-in']++
     if (((right - tcb.sndUna) | 0) <= 0) continue
     const valid =
       ((right - left) | 0) > 0 && ((left - tcb.sndUna) | 0) >= 0 && ((right - tcb.sndNxt) | 0) <= 0
