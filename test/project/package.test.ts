@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { namedIn } from '../../scripts/check-docs.mjs'
 import { judgeContents, promisedFiles } from '../../scripts/check-package.mjs'
 import { checkSize } from '../../scripts/check-size.mjs'
-import { Tree } from './tree.ts'
+import { filesUnder } from '../../scripts/project/source-text.mjs'
+import { ROOT, Tree } from './tree.ts'
 
 const MANIFEST = {
   bin: { putnext: 'dist/cli/main.js' },
@@ -46,6 +49,24 @@ describe('scripts/check-package', () => {
       expect(judgeContents([...WHOLE, path], MANIFEST)).toEqual([`does not belong in the package: ${path}`])
     },
   )
+})
+
+describe('package.json', () => {
+  it('exports every subpath that a document, an example or a template imports', () => {
+    const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { exports: object }
+    const documents = [
+      'README.md',
+      ...filesUnder(ROOT, 'docs', /\.(md|mjs|ts)$/),
+      ...filesUnder(ROOT, 'src/cli', /-template\.ts$/),
+    ]
+    const imported = documents.flatMap(path =>
+      [...readFileSync(join(ROOT, path), 'utf8').matchAll(/from 'putnext((?:\/[a-z-]+)*)'/g)].map(
+        match => `.${match[1]}`,
+      ),
+    )
+    expect(imported).toContain('./net')
+    expect(imported.filter(subpath => !(subpath in manifest.exports))).toEqual([])
+  })
 })
 
 describe('scripts/check-size', () => {
