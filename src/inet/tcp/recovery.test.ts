@@ -240,6 +240,18 @@ describe('tcp/recovery: what was not lost', () => {
     expect(t.counters['spurious-recoveries']).toBe(1)
   })
 
+  it('what arrives before it was sent again was not lost: the window comes back, in whole and in part', () => {
+    for (const acked of [20, 5]) {
+      const [peer, at] = inFlight(20, { more: 0 })
+      peer.send('A', { ack: at(0), sack: [[at(3), at(20)]] }, {}, false)
+      expect(peer.tcb.flight!.caState).toBe(CA_RECOVERY)
+      const rest: [number, number][] = acked < 20 ? [[at(6), at(20)]] : []
+      peer.send('A', { ack: at(acked), sack: rest })
+      expect([peer.tcb.cwnd >= 20 * MSS, peer.tcb.ssthresh]).toEqual([true, 20 * MSS])
+      expect([t.counters['spurious-recoveries'], t.counters['retransmitted-segments']]).toEqual([1, 0])
+    }
+  })
+
   it('RFC 3708: D-SACKs for all that was sent again give the window back, one for part of it does not', () => {
     const [peer, at] = inFlight(20, { more: 0 })
     peer.send('A', { ack: at(0), sack: [[at(2), at(20)]] })

@@ -44,6 +44,8 @@ export function undoDsack(tcb: Tcb, flight: Flight, left: number, length: number
 export function isSpurious(tcb: Tcb, flight: Flight, result: AckResult): boolean {
   if (!flight.mayUndo) return false
   if (flight.undoRetransmits === 0) return true
+  // What was taken for lost arrived before it was sent again: ACKs of one burst, or a link that was busy. It was late.
+  if (flight.undoRetransmits < 0 && !flight.hasRetransmitStamp) return result.advanced > 0
   // RFC 3522 §3.2: the ACK of the first retransmission echoes an older timestamp than the retransmission bore.
   return (
     result.advanced > 0 &&
