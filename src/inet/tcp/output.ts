@@ -97,9 +97,19 @@ export function output(tcp: Tcp, tcb: Tcb): void {
     if (outcome === NO_BUFFERS) return retryLater(tcp, tcb)
     if (outcome !== SENT_ALL || tcb.flight !== flight) return
   }
-  flight.newDataFirst = false
+  if (flight.newDataFirst) return testWithNew(tcp, tcb, flight)
   if (flight.sendFirst) sendFirstAgain(tcp, tcb, flight)
   if (tcb.flight === flight) sendNew(tcp, tcb, flight)
+}
+
+/** RFC 5682 §3.1 step 2b: new data shows whether the timeout was spurious. If none may leave, by Nagle's rule or the window, what is lost does. */
+function testWithNew(tcp: Tcp, tcb: Tcb, flight: Flight): void {
+  const { sndNxt } = tcb
+  flight.newDataFirst = false
+  sendNew(tcp, tcb, flight)
+  if (tcb.flight !== flight || tcb.sndNxt !== sndNxt) return
+  flight.frto = false
+  tcp.schedule(tcb)
 }
 
 function retryLater(tcp: Tcp, tcb: Tcb): void {

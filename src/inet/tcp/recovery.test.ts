@@ -294,6 +294,24 @@ describe('tcp/recovery: what was not lost', () => {
     expect(numbers(peer, at).every(n => n >= 10)).toBe(true)
   })
 
+  it('RFC 5682 §3.1 step 2b: where Nagle’s rule holds the new data back, what is lost goes out instead', () => {
+    t = makeTcpTest()
+    t.tcp.offload = false
+    const peer = established(t, { mss: MSS, sack: true })
+    const { tcb } = peer
+    Object.assign(tcb, { srtt: RTT_MS * 1_000, minRtt: RTT_MS * 1_000, rttvar: 1_000, rtoMs: 240 })
+    const start = peer.ack
+    t.write(tcb, new Uint8Array(2_300))
+    expect(t.take().map(s => s.data.length)).toEqual([MSS, MSS, 300])
+    while (t.counters['retransmission-timeouts'] === 0) t.toNextDeadline()
+    t.write(tcb, 'held back')
+    t.take()
+    t.advance(RTT_MS)
+    peer.send('A', { ack: (start + MSS) | 0 })
+    t.flush()
+    expect(t.take().map(s => (s.seq - start) | 0)).toEqual([MSS, 2 * MSS])
+  })
+
   it('RFC 5682 §3.1 step 3a: a duplicate after the new data says that the loss was real', () => {
     const [peer, at] = inFlight(10, { more: 20_000 })
     const { tcb } = peer
