@@ -112,7 +112,8 @@ export function hasRoom(tcp: Tcp, listener: Listener, proven: boolean): boolean 
     listener.overflowed++
     return false
   }
-  if (proven ? makeRoomForOne(tcp) : mayHoldOneMore(tcp)) return true
+  // An orphan that goes gives its program's memory back, and that program may do anything.
+  if (proven ? makeRoomForOne(tcp) : mayHoldOneMore(tcp)) return !listener.closed
   tcp.counters['connections-full']++
   return false
 }

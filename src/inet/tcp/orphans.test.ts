@@ -1,8 +1,10 @@
 /** Checklist 3.5-52, 58; RFC 6429. */
 import { describe, expect, it } from 'vitest'
+import { esballoc } from '../../streams/mblk/alloc.ts'
 import { pattern } from '../testing/packets.ts'
 import { release } from './close.ts'
-import { acceptNext } from './listener.ts'
+import { acceptNext, closeListener } from './listener.ts'
+import { send } from './send.ts'
 import { makeTcpTest } from './testing/tcp-test.ts'
 
 describe('tcp/orphans', () => {
@@ -31,6 +33,23 @@ describe('tcp/orphans', () => {
     // Those that somebody holds are untouched.
     expect(peers.filter(peer => peer.tcb.state !== 0).length).toBe(10)
     while (acceptNext(t.tcp, listener) !== null);
+    t.finish()
+  })
+
+  it('a listener that is closed when an orphan gives its memory back takes no connection more', () => {
+    const t = makeTcpTest({ settings: { connectionsMax: 1 } })
+    const listener = t.listen()
+    const first = t.peer()
+    first.open(listener)
+    const { tcb } = first
+    send(t.tcp, tcb, esballoc(t.arena, new Uint8Array(1_000), () => closeListener(t.tcp, listener))!)
+    release(t.tcp, tcb)
+    t.flush()
+    t.take()
+    const second = t.peer({ port: 2 })
+    second.halfOpen()
+    second.send('A')
+    expect([listener.closed, t.tcp.connections.size, t.tcp.halfOpen.size]).toEqual([true, 0, 0])
     t.finish()
   })
 
