@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { after, milliseconds } from '../base/time.ts'
 import { allocb, type DriverInfo, freemsg, getq, putnext, putq, Stream, Timer } from '../streams/index.ts'
+import { RUN_BUDGET } from '../streams/scheduler.ts'
 import { NodeLoop } from './loop.ts'
 
 /** A driver whose service procedure counts what it frees. */
@@ -85,6 +86,33 @@ describe('node/loop without a device', () => {
     stream.putmsg(allocb(loop.runtime.arena, 64)!)
     for (let i = 0; i < 100 && rounds < 10_000; i++) await soon()
     expect(rounds).toBe(10_000)
+    stream.close()
+  })
+
+  it('a program that an event of the event loop waits for comes before the rest of the work', async () => {
+    const { runtime } = loop
+    let rounds = 0
+    let roundsBefore = 0
+    const stream = Stream.open(runtime, {
+      ...counting({ count: 0 }),
+      write: {
+        put: putq,
+        service: q => {
+          if (rounds++ === 0) {
+            runtime.programEvents++
+            setImmediate(() => {
+              runtime.programEvents--
+              roundsBefore = rounds
+            })
+          }
+          if (rounds < 3 * RUN_BUDGET) q.scheduler.enable(q)
+          else for (let mp = getq(q); mp !== null; mp = getq(q)) freemsg(mp)
+        },
+      },
+    })
+    stream.putmsg(allocb(runtime.arena, 64)!)
+    for (let i = 0; i < 100 && rounds < 3 * RUN_BUDGET; i++) await soon()
+    expect([roundsBefore, rounds]).toEqual([RUN_BUDGET, 3 * RUN_BUDGET])
     stream.close()
   })
 })

@@ -3,4 +3,13 @@ export * from './dgram-types.ts'
 export * from './endpoint.ts'
 export * from './errors.ts'
 export * from './host.ts'
+export {
+  connectTls,
+  createAgent,
+  createSecureAgent,
+  createUndiciConnector,
+  type Net,
+  netOn,
+  serve,
+} from './net.ts'
 export * from './tcp-endpoint.ts'

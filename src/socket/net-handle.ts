@@ -11,29 +11,21 @@ import { takeChunk } from './net-inbox.ts'
 import { Outbox } from './net-outbox.ts'
 import type { TcpConnection } from './tcp-endpoint.ts'
 
-/** Names of what a handle tells its owner; symbols, so that a socket shows nothing of it to its program. */
-export const CONNECTED = Symbol('connected')
-export const DATA = Symbol('data')
-export const TAKE = Symbol('take')
-export const END = Symbol('end')
-export const READ_ERROR = Symbol('read error')
-export const CHUNK_BYTES = Symbol('chunk bytes')
-export const ROOM = Symbol('room')
-
+/** Whom a handle tells what happens to it. */
 export interface HandleOwner {
-  /** @param error - why not, null if it is connected */
-  [CONNECTED](error: StackError | null): void
-  /** @returns false to stop reading */
-  [DATA](data: Buffer): boolean
-  /** Takes data from the connection in a way of its own. @returns false to stop reading, null for {@link DATA} */
-  [TAKE](connection: TcpConnection): boolean | null
-  [END](): void
-  /** @param code - an errno name */
-  [READ_ERROR](code: string): void
   /** Bytes after which a chunk is large enough. */
-  [CHUNK_BYTES](): number
+  readonly chunkBytes: number
+  /** @param error - why not, null if it is connected */
+  connected(error: StackError | null): void
+  /** @returns false to stop reading */
+  data(data: Buffer): boolean
+  /** Takes data from the connection in a way of its own. @returns false to stop reading, null for {@link data} */
+  take(connection: TcpConnection): boolean | null
+  ended(): void
+  /** @param code - an errno name */
+  readFailed(code: string): void
   /** After a message was refused: there is room. */
-  [ROOM](): void
+  room(): void
 }
 
 /** Told when all of a write was taken, or could not be: with an errno name. */
@@ -174,30 +166,30 @@ export class TcpHandle extends AsyncResource {
   private nextOfOpening(): void {
     if (!this.connected && !this.over) return
     this.connecting = false
-    if (this.connected) this.owner![CONNECTED](null)
-    else this.owner![CONNECTED](this.error)
+    if (this.connected) this.owner!.connected(null)
+    else this.owner!.connected(this.error)
   }
 
   private read(): void {
     const owner = this.owner!
     const { connection } = this
     const before = connection.bytesRead
-    const filled = owner[TAKE](connection)
+    const filled = owner.take(connection)
     if (filled !== null) {
       if (connection.bytesRead === before) this.readable = false
       this.reading &&= filled
       return
     }
-    const most = owner[CHUNK_BYTES]()
+    const most = owner.chunkBytes
     const chunk = takeChunk(connection, most)
     if (chunk === null || chunk.length < most) this.readable = false
     if (chunk === null || chunk.length === 0) return
-    if (!owner[DATA](chunk)) this.reading = false
+    if (!owner.data(chunk)) this.reading = false
   }
 
   private end(): void {
     this.reading = false
-    this.owner![END]()
+    this.owner!.ended()
   }
 
   /** It is over, and somebody waits for something of it. */
@@ -205,8 +197,8 @@ export class TcpHandle extends AsyncResource {
     const { writeDone } = this
     if (this.reading) {
       this.reading = false
-      if (this.error !== null) this.owner![READ_ERROR](this.errorCode())
-      else this.owner![END]()
+      if (this.error !== null) this.owner!.readFailed(this.errorCode())
+      else this.owner!.ended()
     } else if (writeDone !== null) {
       this.writeDone = null
       this.outbox.clear()
@@ -280,7 +272,7 @@ export class TcpHandle extends AsyncResource {
     if (this.owner !== null && this.writeDone !== null) this.wake()
   }
 
-  /** Whether a message may go past the writes: none of them waits. Otherwise {@link ROOM} is told when it may. */
+  /** Whether a message may go past the writes: none of them waits. Otherwise {@link HandleOwner.room} is told when it may. */
   maySend(): boolean {
     if (this.writeDone === null) return true
     this.wantsRoom = true
@@ -295,7 +287,7 @@ export class TcpHandle extends AsyncResource {
 
   private tellRoom(): void {
     this.wantsRoom = false
-    this.owner![ROOM]()
+    this.owner!.room()
   }
 
   private writeOn(done: WriteDone): void {

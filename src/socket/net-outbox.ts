@@ -3,13 +3,16 @@
  * said to be done, and gathered into large blocks, however small the pieces of one `_writev` are.
  */
 import { allocb, freemsg } from '../streams/mblk/alloc.ts'
-import { type Arena, HEADROOM_BYTES } from '../streams/mblk/arena.ts'
+import { type Arena, FRAME_BLOCK_BYTES, HEADROOM_BYTES } from '../streams/mblk/arena.ts'
 import { copyBytes } from '../streams/mblk/copy.ts'
-import type { Mblk } from '../streams/mblk/mblk.ts'
+import type { Mblk, UniqueMblk } from '../streams/mblk/mblk.ts'
 import type { TcpConnection } from './tcp-endpoint.ts'
 
 /** Payload of one block: a super-segment. */
 const BLOCK_BYTES = 64 * 1024
+
+/** Payload of a block for one packet. */
+const SMALL_BYTES = FRAME_BLOCK_BYTES - HEADROOM_BYTES
 
 /** All of it was taken; the connection is full; no block of memory is left. */
 export type SendState = 'done' | 'full' | 'no-memory'
@@ -66,11 +69,15 @@ export class Outbox {
     }
   }
 
-  /** The next block with as much as fits. */
+  /** The next block with as much as fits; a small one where large ones have run out. */
   private fill(): Mblk | null {
     const { arena } = this
-    const size = Math.min(this.left, BLOCK_BYTES)
-    const mp = arena.spares(size + HEADROOM_BYTES) ? allocb(arena, size, HEADROOM_BYTES) : null
+    let size = Math.min(this.left, BLOCK_BYTES)
+    let mp = blockFor(arena, size)
+    if (mp === null && size > SMALL_BYTES) {
+      size = SMALL_BYTES
+      mp = blockFor(arena, size)
+    }
     if (mp === null) return null
     const { bytes } = mp.dblk
     const end = mp.wptr + size
@@ -97,4 +104,9 @@ export class Outbox {
     this.left = 0
     this.blockBytes = 0
   }
+}
+
+/** The last blocks are not for programs. */
+function blockFor(arena: Arena, size: number): UniqueMblk | null {
+  return arena.spares(size + HEADROOM_BYTES) ? allocb(arena, size, HEADROOM_BYTES) : null
 }

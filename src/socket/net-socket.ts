@@ -5,34 +5,17 @@
  */
 import type { EventEmitter } from 'node:events'
 import type net from 'node:net'
-import { Duplex, type DuplexOptions } from 'node:stream'
-import type { StackError } from '../base/errors.ts'
+import type { DuplexOptions } from 'node:stream'
 import type { Mblk } from '../streams/mblk/mblk.ts'
-import { argumentTypeError, coded, systemError } from './errors.ts'
+import { argumentTypeError, systemError } from './errors.ts'
 import type { SocketHost } from './host.ts'
 import { checkFunction, readCall } from './net-arguments.ts'
 import { Connecting, type ConnectingSocket, type ConnectOptions } from './net-connect.ts'
+import { bufferedBytes, bytesOf, readyState, refuseWrites, SocketBase, undestroy } from './net-duplex.ts'
 import { connectError, missingOptionsError, netUsageError } from './net-errors.ts'
-import {
-  CHUNK_BYTES,
-  CONNECTED,
-  DATA,
-  END,
-  type HandleOwner,
-  LATER,
-  READ_ERROR,
-  ROOM,
-  TAKE,
-} from './net-handle.ts'
+import { LATER } from './net-handle.ts'
 import { SocketState } from './net-state.ts'
-import {
-  type AcceptOptions,
-  checkOptions,
-  type Named,
-  nextBuffer,
-  readOnread,
-  type SocketOptions,
-} from './net-types.ts'
+import { type AcceptOptions, checkOptions, type Named, readOnread, type SocketOptions } from './net-types.ts'
 import type { TcpConnection } from './tcp-endpoint.ts'
 
 type Done = (error?: Error | null) => void
@@ -43,20 +26,10 @@ interface Counting {
   _emitCloseIfDrained?(): void
 }
 
-/** A flowing stream is given all that waits; one that is read piece by piece, no more than node:net gives. */
-const FLOWING_BYTES = 256 * 1024
-const PIECE_BYTES = 64 * 1024
-
 /** Makes the socket of a connection that a server accepted. */
 export let acceptSocket: (host: SocketHost, connection: TcpConnection, options: AcceptOptions) => Socket
 
-/**
- * For the compiler a `net.Socket`, which it can stand in for; at run time no more than a Duplex: TLS takes whatever is an
- * instance of `net.Socket` for a descriptor of the kernel.
- */
-const Base = Duplex as unknown as new (options: DuplexOptions) => net.Socket
-
-export class Socket extends Base implements HandleOwner {
+export class Socket extends SocketBase {
   readonly #state: SocketState
   declare connecting: boolean
   declare timeout?: number
@@ -81,7 +54,7 @@ export class Socket extends Base implements HandleOwner {
     this.server = null
     this._server = null
     this.on('end', refuseWrites)
-    this.#state = new SocketState(host, readOnread(onread), rest)
+    this.#state = new SocketState(host, this, readOnread(onread), rest)
     // As Node: a signal that was aborted before has had its say, and the socket may be used.
     if (this.destroyed) undestroy(this)
   }
@@ -94,7 +67,7 @@ export class Socket extends Base implements HandleOwner {
         readableHighWaterMark: highWaterMark,
         writableHighWaterMark: highWaterMark,
       })
-      socket.#state.accept(connection, socket, options)
+      socket.#state.accept(connection, options)
       if (paused) (socket as { readableFlowing: boolean | null }).readableFlowing = false
       else socket.read(0)
       return socket
@@ -162,15 +135,10 @@ export class Socket extends Base implements HandleOwner {
         this.autoSelectFamilyAttemptedAddresses = list
       },
       touch: () => this.#state.timer.refresh(),
-      attempt: (connection, family) => this.#state.attempt(connection, this, family),
+      attempt: (connection, family) => this.#state.attempt(connection, family),
       giveUp: () => this.#state.drop(false, () => {}),
       established: () => this.#established(),
     }
-  }
-
-  /** Not for programs. */
-  [CONNECTED](error: StackError | null): void {
-    this.#state.opening?.settled(error)
   }
 
   #established(): void {
@@ -201,48 +169,6 @@ export class Socket extends Base implements HandleOwner {
   override read(size?: number): ReturnType<net.Socket['read']> {
     if (this.#state.onread !== null && !this.connecting) this.#state.handle?.readStart()
     return super.read(size)
-  }
-
-  /** Not for programs. */
-  [CHUNK_BYTES](): number {
-    return this.readableFlowing ? FLOWING_BYTES : PIECE_BYTES
-  }
-
-  /** Not for programs. */
-  [DATA](data: Buffer): boolean {
-    this.#state.timer.refresh()
-    return this.push(data)
-  }
-
-  /** Not for programs. */
-  [TAKE](connection: TcpConnection): boolean | null {
-    if (this.#state.onMessages !== null) {
-      this.#state.timer.refresh()
-      this.#state.onMessages()
-      return true
-    }
-    const onread = this.#state.onread
-    if (onread === null || onread.buffer === null) return null
-    const { buffer } = onread
-    const size = connection.fill(buffer, 0, buffer.length)
-    if (size === 0) return true
-    this.#state.timer.refresh()
-    const goesOn = onread.callback(size, buffer) !== false
-    nextBuffer(onread)
-    return goesOn
-  }
-
-  /** Not for programs. */
-  [END](): void {
-    this.#state.timer.refresh()
-    this.push(null)
-    this.read(0)
-  }
-
-  /** Not for programs. */
-  [READ_ERROR](code: string): void {
-    this.#state.timer.refresh()
-    this.destroy(systemError(code, 'read'))
   }
 
   // ---- writing
@@ -346,11 +272,6 @@ export class Socket extends Base implements HandleOwner {
     return taken
   }
 
-  /** Not for programs. */
-  [ROOM](): void {
-    this.emit('drain')
-  }
-
   // ---- the end
 
   override destroySoon(): void {
@@ -449,41 +370,4 @@ export class Socket extends Base implements HandleOwner {
   _getpeername(): Named {
     return this.#state.remoteName(this.connecting)
   }
-}
-
-/** In the place of `write` once the peer has ended, and with it this socket. */
-function writeAfterEnd(this: Socket, chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
-  const write = Duplex.prototype.write as (...args: unknown[]) => boolean
-  if (!this.writableEnded) return write.call(this, chunk, encoding, callback)
-  const error = coded(Error, 'EPIPE', 'This socket has been ended by the other party')
-  const told = typeof encoding === 'function' ? encoding : callback
-  if (typeof told === 'function') process.nextTick(told as (error: Error) => void, error)
-  this.destroy(error)
-  return false
-}
-
-function refuseWrites(this: Socket): void {
-  if (!this.allowHalfOpen) this.write = writeAfterEnd as Socket['write']
-}
-
-const undestroy = (socket: Socket): void => (socket as unknown as { _undestroy(): void })._undestroy()
-
-function readyState({ connecting, readable, writable }: Socket): net.SocketReadyState {
-  if (connecting) return 'opening'
-  if (readable) return writable ? 'open' : 'readOnly'
-  return writable ? 'writeOnly' : 'closed'
-}
-
-const bytesOf = (chunk: Buffer | string, encoding: BufferEncoding): Buffer =>
-  typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
-
-/** Bytes that wait in the Writable. */
-function bufferedBytes(socket: Socket): number {
-  const { writableBuffer } = socket as unknown as {
-    writableBuffer: { chunk: Buffer | string; encoding: BufferEncoding }[] | undefined
-  }
-  let bytes = 0
-  for (const { chunk, encoding } of writableBuffer ?? [])
-    bytes += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length
-  return bytes
 }

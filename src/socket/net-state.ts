@@ -1,7 +1,9 @@
 /** What a stream socket knows of its connection and of what its program asked for: see `net-socket.ts`. */
 import { AsyncResource } from 'node:async_hooks'
+import type { Socket } from 'node:net'
 import type { SocketHost } from './host.ts'
 import type { Connecting } from './net-connect.ts'
+import { SocketEvents } from './net-events.ts'
 import { type HandleOwner, TcpHandle } from './net-handle.ts'
 import { IdleTimer } from './net-timeout.ts'
 import { type AcceptOptions, infoOf, type Named, nextBuffer, type OnRead } from './net-types.ts'
@@ -15,6 +17,7 @@ const root = new AsyncResource('TCPWRAP')
 
 export class SocketState {
   readonly host: SocketHost
+  private readonly owner: HandleOwner
   handle: TcpHandle | null = null
   opening: Connecting | null = null
   /** A connection is there, or looked for: node:net has a handle then. */
@@ -40,10 +43,12 @@ export class SocketState {
   /** @param settings - as the program gave them */
   constructor(
     host: SocketHost,
+    socket: Socket,
     onread: OnRead | null,
     settings: { noDelay?: unknown; keepAlive?: unknown; keepAliveInitialDelay?: number | undefined },
   ) {
     this.host = host
+    this.owner = new SocketEvents(socket, this)
     this.onread = onread
     this.noDelay = Boolean(settings.noDelay)
     this.keepAlive = Boolean(settings.keepAlive)
@@ -51,14 +56,14 @@ export class SocketState {
   }
 
   /** A connection that a server accepted. */
-  accept(connection: TcpConnection, owner: HandleOwner, options: AcceptOptions): void {
+  accept(connection: TcpConnection, options: AcceptOptions): void {
     this.isOpen = true
     this.mapped = options.mapped
     this.noDelay = options.noDelay
     this.keepAlive = options.keepAlive
     this.keepIdleSeconds = options.keepIdleSeconds
     // As node:net: in no context of the program's.
-    this.handle = root.runInAsyncScope(() => new TcpHandle(this.host, connection, owner, false))
+    this.handle = root.runInAsyncScope(() => new TcpHandle(this.host, connection, this.owner, false))
     this.configureIfAsked()
   }
 
@@ -76,9 +81,9 @@ export class SocketState {
   }
 
   /** The connection of the next attempt. @param family - of the address that was asked for */
-  attempt(connection: TcpConnection, owner: HandleOwner, family: 4 | 6): void {
+  attempt(connection: TcpConnection, family: 4 | 6): void {
     this.mapped = family === 6
-    this.handle = new TcpHandle(this.host, connection, owner, true)
+    this.handle = new TcpHandle(this.host, connection, this.owner, true)
     if (!this.wantsRef) this.handle.unref()
     if (this.onread !== null) nextBuffer(this.onread)
   }

@@ -1,7 +1,4 @@
-/** See `testing/compare-net.ts`: what a program sees of data that comes and goes is the same on node:net and on ours. */
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
-import { finished, pipeline } from 'node:stream/promises'
 import { describe, expect, it } from 'vitest'
 import {
   closed,
@@ -176,58 +173,6 @@ const scenarios: Scenarios = {
     log.add('peer', text)
   },
 
-  'as an iterable': async (module, log) => {
-    const { client, peer } = await pair(module)
-    client.end('over and out')
-    let text = ''
-    for await (const data of peer) text += data
-    log.add('peer', text, peer.destroyed)
-    await turn()
-    log.add('peer', state(peer))
-    client.destroy()
-    await turn()
-  },
-
-  'an iteration that breaks off': async (module, log) => {
-    const { client, peer } = await pair(module)
-    watch(log, 'peer', peer)
-    client.on('error', () => {})
-    client.write('over and out')
-    for await (const data of peer) {
-      log.add('peer', String(data))
-      break
-    }
-    log.add('peer', peer.destroyed)
-    await closed(client.resume())
-  },
-
-  'one event after the other: what waits for one hears the next': async (module, log) => {
-    const { client, peer } = await pair(module)
-    client.end('data and end at once')
-    const [data] = await once(peer, 'data')
-    log.add('peer', String(data))
-    await once(peer, 'end')
-    log.add('peer', 'end')
-    await once(peer, 'close')
-    await closed(client.resume())
-  },
-
-  'ticks and promises between events': async (module, log) => {
-    const { client, peer } = await pair(module)
-    peer.on('data', () => {
-      log.add('peer', 'data')
-      process.nextTick(() => log.add('peer', 'tick'))
-      queueMicrotask(() => log.add('peer', 'microtask'))
-    })
-    peer.on('end', () => {
-      log.add('peer', 'end')
-      process.nextTick(() => log.add('peer', 'tick after end'))
-    })
-    peer.on('close', () => log.add('peer', 'close'))
-    client.end('x')
-    await Promise.all([closed(client.resume()), closed(peer)])
-  },
-
   'strings that are cut between pieces': async (module, log) => {
     const { client, peer } = await pair(module)
     peer.setEncoding('utf8')
@@ -239,62 +184,6 @@ const scenarios: Scenarios = {
     client.end(bytes.subarray(2))
     await Promise.all([closed(client.resume()), closed(peer)])
     log.add('peer', texts.join('|'))
-  },
-
-  'piped back': async (module, log) => {
-    const { client, peer } = await pair(module, { allowHalfOpen: true })
-    watch(log, 'peer', peer, ['drain'])
-    peer.pipe(peer)
-    collect(log, 'client', client)
-    for (let i = 0; i < 30; i++) client.write('y'.repeat(50_000))
-    client.end()
-    await Promise.all([closed(client), closed(peer)])
-  },
-
-  'in a pipeline': async (module, log) => {
-    const { client, peer } = await pair(module)
-    const ended = pipeline(
-      peer,
-      async function* (source: AsyncIterable<Buffer>) {
-        for await (const data of source) yield String(data).toUpperCase()
-      },
-      async (source: AsyncIterable<string>) => {
-        let text = ''
-        for await (const data of source) text += data
-        return text
-      },
-    )
-    client.end('shout')
-    log.add('peer', await ended)
-    await closed(client.resume())
-    log.add('peer', state(peer))
-  },
-
-  'a pipeline that fails': async (module, log) => {
-    const { client, peer } = await pair(module)
-    watch(log, 'peer', peer)
-    client.on('error', () => {})
-    const failed = pipeline(peer, async source => {
-      for await (const data of source) throw new Error(`no ${data}`)
-    }).catch(error => error)
-    client.write('way')
-    log.add('peer', await failed)
-    await closed(client.resume())
-    await turn()
-    log.add('peer', peer.destroyed)
-  },
-
-  'finished() of a socket': async (module, log) => {
-    const { client, peer } = await pair(module)
-    const whole = finished(peer.resume())
-    client.end('x')
-    log.add('peer', await whole, peer.readableEnded, peer.writableFinished)
-    await closed(client.resume())
-    const second = await pair(module)
-    const broken = finished(second.peer.resume()).catch(error => error)
-    second.peer.destroy()
-    log.add('peer', await broken)
-    await closed(second.client.resume())
   },
 
   'bytesWritten and bytesRead on the way': async (module, log) => {
@@ -421,33 +310,6 @@ const scenarios: Scenarios = {
     log.add('client', count, client.bytesRead)
     peer.end()
     await Promise.all([closed(client), closed(peer.resume())])
-  },
-
-  'the async context of each socket': async (module, log) => {
-    const storage = new AsyncLocalStorage<string>()
-    const server = storage.run('server', () =>
-      module.createServer(peer => {
-        log.add('server', 'connection', storage.getStore())
-        peer.on('data', data => {
-          log.add('server', 'data', storage.getStore())
-          peer.end(data)
-        })
-      }),
-    )
-    storage.run('listen', () => server.listen(0, '127.0.0.1', () => log.add('server', storage.getStore())))
-    await once(server, 'listening')
-    const { port } = server.address() as { port: number }
-    for (const name of ['first', 'second'])
-      await storage.run(name, async () => {
-        const client = module.connect(port, '127.0.0.1', () =>
-          log.add('client', 'connect', storage.getStore()),
-        )
-        client.on('data', () => log.add('client', 'data', storage.getStore()))
-        client.on('close', () => log.add('client', 'close', storage.getStore()))
-        storage.run('writer', () => client.write('x', () => log.add('client', 'written', storage.getStore())))
-        await closed(client)
-      })
-    await new Promise(resolve => server.close(resolve))
   },
 }
 
