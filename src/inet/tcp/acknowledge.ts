@@ -32,6 +32,7 @@ import {
 import type { Tcp } from './tcp.ts'
 import { setTimer } from './timers.ts'
 import { urgentAcknowledged } from './urgent.ts'
+import { zeroWindowEnded } from './zero-window.ts'
 
 const result = new AckResult()
 /** A peer that took a SACK back is given so long to send what it has, before all is sent again. */
@@ -54,6 +55,7 @@ export function ackIn(tcp: Tcp, tcb: Tcb, seg: Segment): boolean {
     return false
   }
   const opened = advanced < 0 ? 0 : updateWindow(tcb, seg, advanced)
+  if (opened > 0 && tcb.sndWnd > 0) zeroWindowEnded(tcp, tcb)
   const { flight } = tcb
   if (flight === null) {
     if (advanced > 0) tcb.sndUna = seg.ack

@@ -14,6 +14,7 @@ import { ESTABLISHED, SYN_RECEIVED, SYN_SENT } from './states.ts'
 import { F_ECN, F_ORPHAN, F_SYN_RETRANSMITTED, T_LOSS, T_RETRANSMIT, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { setTimer } from './timers.ts'
+import { zeroWindowBegan } from './zero-window.ts'
 
 /** MUST-23: a SYN is not given up within three minutes. */
 const SYN_GIVE_UP_MS = 180_000
@@ -29,6 +30,11 @@ export function retransmitTimerFired(tcp: Tcp, tcb: Tcb): void {
   if (hasGivenUp(tcp, tcb, flight) || (tcb.backoff > 0 && orphanMustEnd(tcp, tcb))) {
     emitTcbReset(tcp, tcb)
     return finish(tcp, tcb, 'timed-out')
+  }
+  // A window of zero over data that is never taken holds as much as one that is probed.
+  if (tcb.sndWnd === 0 && tcb.backoff > 0 && !zeroWindowBegan(tcp, tcb)) {
+    emitTcbReset(tcp, tcb)
+    return finish(tcp, tcb, 'aborted')
   }
   tcp.counters['retransmission-timeouts']++
   timeoutExpired(tcp, tcb, flight)

@@ -49,4 +49,28 @@ describe('inet/tcp/zero-window', () => {
     expect(t.counters['zero-window-killed']).toBe(2)
     t.finish()
   })
+
+  it('checklist 3.5-44: the cap holds for a window that is shut over data in flight, which is never taken', () => {
+    const t = makeTcpTest({ settings: { zeroWindowPerSource: 3 } })
+    const peers = stuck(t, '10.0.0.66', 5, 80)
+    for (const peer of peers) {
+      peer.send('A', { window: 1_000 })
+      t.write(peer.tcb, 'never acknowledged')
+      t.take()
+      peer.send('A', { window: 0 })
+    }
+    for (let i = 0; i < 100; i++) {
+      t.advance(1_000)
+      for (const peer of peers)
+        if (t.sent.some(s => s.toPort === peer.port)) peer.send('A', { window: 0 }, {}, false)
+      t.take()
+      t.flush()
+    }
+    expect(t.counters['zero-window-killed']).toBe(2)
+    // One that opens its window, and takes what it was sent, is no longer counted.
+    const honest = peers.find(peer => peer.tcb.state !== CLOSED)!
+    honest.send('A', { ack: honest.tcb.sndNxt, window: 1_000 })
+    expect(t.tcp.zeroWindows.cells.reduce((sum, cell) => sum + cell, 0)).toBe(4)
+    t.finish()
+  })
 })
