@@ -6,7 +6,7 @@ import { lacking, ON_KERNEL, type SiteOptions, TcpSite } from './site.ts'
 import { drain, pour } from './traffic.ts'
 
 const reason = lacking('python3')
-const BYTES = 1_500_000
+const BYTES = 1_000_000
 /** Both directions: 1 % lost, 1 % late, some of it twice. */
 const BAD = [{ impair: { seed: 7, delay: '3ms', loss: '1%', reorder: '1%', duplicate: '0.5%' } }]
 
