@@ -15,4 +15,12 @@ describe('docs/examples/programs', () => {
       /^hello, stack \(from 10\.0\.0\.1:7, try \d+\)\nbytes copied inside the stack: 0\n$/,
     )
   })
+
+  it('web.mjs: the server and the client of node:http, on two stacks and a wire that loses packets', async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, ['docs/examples/programs/web.mjs'], {
+      cwd: root,
+      timeout: 20_000,
+    })
+    expect(stdout).toBe('200: 2000000 bytes, the same\nsent again: yes\n')
+  })
 })
