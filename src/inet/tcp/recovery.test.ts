@@ -269,6 +269,28 @@ describe('tcp/recovery: what was not lost', () => {
     expect([peer.tcb.ssthresh, t.counters['spurious-recoveries']]).toEqual([20 * MSS, 1])
   })
 
+  it('what was missing comes before anything was sent again, in the same burst: as if nothing had been', () => {
+    const [peer, at] = inFlight(20, { more: 0 })
+    peer.send('A', { ack: at(0), sack: [[at(1), at(5)]] }, {}, false)
+    expect(peer.tcb.flight!.caState).toBe(CA_RECOVERY)
+    peer.send('A', { ack: at(5) })
+    expect([peer.tcb.flight!.caState, peer.tcb.ssthresh]).toEqual([CA_OPEN, 20 * MSS])
+    expect([t.counters['spurious-recoveries'], t.counters['retransmitted-segments']]).toEqual([1, 0])
+  })
+
+  it('RFC 3708: the D-SACK comes when recovery is over, as it does if the window was full: that undoes it too', () => {
+    const [peer, at] = inFlight(20)
+    peer.send('A', { ack: at(0), sack: [[at(1), at(4)]] })
+    expect(numbers(peer, at)).toEqual([0])
+    t.advance(RTT_MS)
+    peer.send('A', { ack: peer.tcb.flight!.recoveryPoint })
+    t.take()
+    expect([peer.tcb.flight!.caState, peer.tcb.ssthresh]).toEqual([CA_OPEN, 10 * MSS])
+    peer.send('A', { ack: peer.tcb.sndUna, sack: [[at(0), at(1)]] })
+    expect(peer.tcb.ssthresh).toBe(20 * MSS)
+    expect(peer.tcb.cwnd).toBeGreaterThanOrEqual(20 * MSS)
+  })
+
   it('RFC 8985 §6.2 step 4: a D-SACK widens the reordering window, once in a round trip', () => {
     const [peer, at] = inFlight(20, { more: 0 })
     peer.send('A', { ack: at(4), sack: [[at(0), at(1)]] })

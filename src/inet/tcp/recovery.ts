@@ -10,7 +10,7 @@ import { DUP_THRESHOLD, rackDetect, rackRecovered } from './rack.ts'
 import { LOST, SACKED } from './scoreboard.ts'
 import { F_REORDERING, F_SACK, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
-import { beginUndo, endUndo, isSpurious, undo } from './undo.ts'
+import { beginUndo, isSpurious, undo } from './undo.ts'
 
 /**
  * Reacts to an ACK in which something happened: called with the scoreboard up to date.
@@ -34,6 +34,7 @@ export function respond(tcp: Tcp, tcb: Tcb, flight: Flight, result: AckResult): 
     )
       wait = detect(tcp, tcb, flight, result, withSack)
     if (flight.caState !== CA_RECOVERY) {
+      if (result.dsack && flight.mayUndo && flight.undoRetransmits === 0) undo(tcp, tcb, flight, false)
       if (board.lostBytes === 0) settle(flight)
       else if (!probeLost(tcp, tcb, flight)) enterRecovery(tcp, tcb, flight, result)
     }
@@ -157,7 +158,6 @@ function leave(tcp: Tcp, tcb: Tcb, flight: Flight, result: AckResult, withSack: 
   }
   if (flight.caState === CA_RECOVERY) rackRecovered(flight)
   if (!withSack) flight.duplicateAcks = 0
-  endUndo(flight)
   flight.frto = false
   flight.caState = CA_OPEN
   settle(flight)
