@@ -3,12 +3,12 @@ export * from './dgram-types.ts'
 export * from './endpoint.ts'
 export * from './errors.ts'
 export * from './host.ts'
+export type { Net } from './net.ts'
 export {
   connectTls,
   createAgent,
   createSecureAgent,
   createUndiciConnector,
-  type Net,
   netOn,
   serve,
 } from './net.ts'

@@ -23,4 +23,16 @@ describe('docs/examples/programs', () => {
     })
     expect(stdout).toBe('200: 2000000 bytes, the same\nsent again: yes\n')
   })
+
+  it('echo-messages.mjs: an echo and its client copy nothing', async () => {
+    const program = 'docs/examples/programs/echo-messages.mjs'
+    const { stdout } = await promisify(execFile)(process.execPath, [program], { cwd: root, timeout: 20_000 })
+    expect(stdout).toBe('1000000 bytes echoed, 0 copied\n')
+  })
+
+  it('libraries.mjs: undici, ws and node:http2 on one stack', async () => {
+    const program = 'docs/examples/programs/libraries.mjs'
+    const { stdout } = await promisify(execFile)(process.execPath, [program], { cwd: root, timeout: 20_000 })
+    expect(stdout).toBe('undici: from node:http\nws: echo, echo\nhttp2: over one connection\n')
+  })
 })
