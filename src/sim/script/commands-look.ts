@@ -1,11 +1,13 @@
 /** Commands about the stack as a whole: `config`, `info`, `counters`, `events`, `describe`, `now`, `reset`. */
 import { StackError } from '../../base/errors.ts'
+import type { TcpInfo } from '../../inet/tcp/info.ts'
 import { readTcpSettings } from '../../inet/tcp/setting-ranges.ts'
 import { TCP_SETTINGS } from '../../inet/tcp/settings.ts'
 import type { ScriptArguments } from './arguments.ts'
 import type { Command } from './commands.ts'
 import { readFd } from './commands-socket.ts'
 import { Misuse } from './errno.ts'
+import { shortNames } from './linux-info.ts'
 import type { Session } from './session.ts'
 import type { WorldOptions } from './world.ts'
 
@@ -81,7 +83,12 @@ function describeConfig(session: Session): Record<string, unknown> {
 /** The snapshot of a socket, in the manner of TCP_INFO. */
 const info: Command = args => {
   const fd = readFd(args)
-  return session => ({ value: session.find(fd).info() })
+  return session => {
+    const snapshot = session.find(fd).info()
+    return {
+      value: snapshot.caState === undefined ? snapshot : { ...snapshot, ...shortNames(snapshot as TcpInfo) },
+    }
+  }
 }
 
 /** Every counter of the stack that is not zero, by part; with `all` the others, too. */

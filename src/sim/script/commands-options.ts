@@ -1,7 +1,9 @@
 /** Commands `setsockopt` and `getsockopt`: options by their Linux names. */
+import { TCP_SETTINGS, type TcpSettings } from '../../inet/tcp/settings.ts'
 import type { Command } from './commands.ts'
 import { readFd } from './commands-socket.ts'
 import { Errno, Misuse } from './errno.ts'
+import { linuxInfo } from './linux-info.ts'
 import type { ScriptSocket } from './script-socket.ts'
 import type { Session } from './session.ts'
 import { readOption, SETTING_OPTIONS, showOption } from './socket-options.ts'
@@ -77,7 +79,22 @@ const OWN: Readonly<Record<string, OwnOption>> = {
   SO_DOMAIN: { show: socket => (socket.family === 4 ? 'inet' : 'inet6') },
   SO_PROTOCOL: { show: () => 6 },
   SO_ACCEPTCONN: { show: socket => Number(socket.isListening) },
-  TCP_INFO: { show: socket => socket.info() },
+  TCP_INFO: { show: socket => linuxInfo(socket.info()) },
+}
+
+const TTL = 64
+const MSS_UNKNOWN = 536
+
+/** What holds where nobody set anything: a setting of 0 stands for the stack's. */
+const STACKS_OWN: Readonly<Record<string, (socket: ScriptSocket, tcp: Readonly<TcpSettings>) => number>> = {
+  TCP_MAXSEG: socket => socket.info().sndMss ?? MSS_UNKNOWN,
+  SO_RCVBUF: (socket, tcp) => socket.info().rcvBuf ?? tcp.receiveBytes,
+  SO_SNDBUF: (socket, tcp) => socket.info().sndBuf ?? tcp.sendBytes,
+  TCP_KEEPIDLE: (_, tcp) => tcp.keepIdleMs / 1_000,
+  TCP_KEEPINTVL: (_, tcp) => tcp.keepIntervalMs / 1_000,
+  TCP_KEEPCNT: (_, tcp) => tcp.keepProbes,
+  IP_TTL: () => TTL,
+  IPV6_UNICAST_HOPS: () => TTL,
 }
 
 /** For messages. */
@@ -115,7 +132,9 @@ const getsockopt: Command = args => {
     if (Object.hasOwn(OWN, name)) return { value: 0, result: OWN[name]!.show(socket, session) }
     const shown = showOption(name, socket.effective)
     if (shown === undefined) throw refuse(name)
-    return { value: 0, result: shown }
+    const own = shown === 0 ? STACKS_OWN[name] : undefined
+    const result = own === undefined ? shown : own(socket, { ...TCP_SETTINGS, ...session.options.tcp })
+    return { value: 0, result }
   }
 }
 

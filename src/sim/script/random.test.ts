@@ -62,6 +62,7 @@ class RandomScript {
       ecn: this.random.below(3),
     }
     this.say({ cmd: 'config', seed: this.random.int32() >>> 0, arenaBytes: 4 * 1024 * 1024, offload, tcp })
+    if (this.random.below(10) > 0) for (const port of PORTS) this.listen(port)
     for (let i = 0; i < COMMANDS_PER_RUN; i++) {
       this.step()
       this.say({ cmd: 'expect', decode: true })
@@ -71,11 +72,18 @@ class RandomScript {
     for (let line = 1; line <= this.lines; line++) expect(this.answered.get(line)).toBe(1)
   }
 
+  private listen(port: number): void {
+    const fd = 3 + PORTS.indexOf(port)
+    this.say({ cmd: 'socket', nonblock: true })
+    this.say({ cmd: 'bind', fd, port })
+    this.say({ cmd: 'listen', fd, backlog: 3 })
+  }
+
   /** Remembers the numbers of what was sent. */
   private look(): void {
     for (const answer of this.answers.splice(0)) {
       for (const { fields } of (answer['packets'] ?? []) as { fields: PacketFields }[]) {
-        if (fields.protocol !== 'tcp') continue
+        if (fields.protocol !== 'tcp' || fields.flags.includes('R')) continue
         expect(fields.checksumOk).toBe(true)
         this.sent.set(`${fields.sourcePort}:${fields.destinationPort}`, fields)
       }
@@ -89,7 +97,7 @@ class RandomScript {
       () => ({ cmd: 'socket', nonblock: random.below(2) === 0 }),
       () => ({ cmd: 'bind', fd, port: this.pick(PORTS) }),
       () => ({ cmd: 'listen', fd, backlog: random.below(4) }),
-      () => ({ cmd: 'accept', fd, ...nonblock }),
+      ...new Array<() => object>(3).fill(() => ({ cmd: 'accept', fd: 3 + random.below(2), ...nonblock })),
       () => ({ cmd: 'connect', fd, address: REMOTE, port: this.pick(PEER_PORTS), ...nonblock }),
       () => ({ cmd: 'write', fd, size: this.size, ...nonblock }),
       () => ({
@@ -98,9 +106,10 @@ class RandomScript {
         size: this.size,
         flags: this.pick([['MSG_OOB'], ['MSG_MORE'], ['MSG_DONTWAIT']]),
       }),
+      () => ({ cmd: 'write', fd, size: this.size, nonblock: true }),
       () => ({ cmd: 'read', fd, size: this.size, as: 'pattern', ...nonblock }),
       () => ({ cmd: 'shutdown', fd, how: this.pick(['rd', 'wr', 'rdwr']) }),
-      () => ({ cmd: 'close', fd }),
+      () => ({ cmd: 'close', fd: 5 + random.below(4) }),
       () => ({ cmd: 'poll', fd, ms: random.below(100) }),
       () => ({ cmd: 'info', fd }),
       () => ({ cmd: 'ioctl', fd, request: this.pick(['SIOCINQ', 'SIOCOUTQ', 'SIOCATMARK']) }),
@@ -132,54 +141,35 @@ class RandomScript {
     ])
   }
 
-  private around(number: number): number {
+  /** Right in most cases; else a little beside, or anything. @param wrong - of 100 */
+  private around(number: number, wrong = 50): number {
     const { random } = this
-    const off = this.pick([0, 0, 0, 0, 1, -1, 1_460, -1_460, 65_535, random.below(100_000), random.int32()])
+    if (random.below(100) >= wrong) return number >>> 0
+    const off = this.pick([1, -1, 1_460, -1_460, 65_535, random.below(100_000), random.int32()])
     return (number + off) >>> 0
   }
 
   private segment(): object {
     const { random } = this
-    const destinationPort =
-      random.below(3) === 0
-        ? this.pick([...this.sent.values()].map(one => one.sourcePort).concat(PORTS))
-        : this.pick(PORTS)
-    const sourcePort = this.pick(PEER_PORTS)
-    const last = this.sent.get(`${destinationPort}:${sourcePort}`)
-    const flags = this.pick([
-      'S',
-      'A',
-      'A',
-      'A',
-      'PA',
-      'PA',
-      'FA',
-      'R',
-      'RA',
-      'SA',
-      'UPA',
-      'FPA',
-      'AE',
-      'SEW',
-      'F',
-      '',
-    ])
-    const length = this.pick([0, 0, 1, 100, 1_000, 1_460])
-    const edge = (last?.seq ?? 0) + (last?.payloadBytes ?? 0)
+    const known = [...this.sent.values()]
+    const last = known.length === 0 || random.below(5) === 0 ? null : this.pick(known)
+    const wrong = this.pick([0, 0, 10, 60])
+    const answer = last === null ? 'S' : last.flags === 'S' ? 'SA' : this.pick(['A', 'A', 'PA', 'PA', 'FPA'])
+    const odd = ['S', 'A', 'PA', 'FA', 'R', 'RA', 'SA', 'UPA', 'FPA', 'AE', 'SEW', 'F', '']
+    const edge = (last?.seq ?? 0) + (last?.payloadBytes ?? 0) + (/[SF]/.test(last?.flags ?? '') ? 1 : 0)
+    const flags = random.below(100) < wrong ? this.pick(odd) : answer
     return {
       source: REMOTE,
       destination: LOCAL,
-      sourcePort,
-      destinationPort,
+      sourcePort: last?.destinationPort ?? this.pick(PEER_PORTS),
+      destinationPort: last?.sourcePort ?? this.pick(PORTS),
       flags,
-      seq: this.around(last?.ack ?? 5_000),
-      ack: this.around(
-        edge + (last?.flags.includes('S') === true || last?.flags.includes('F') === true ? 1 : 0),
-      ),
-      window: this.pick([0, 0, 1, 100, 1_000, 65_535]),
+      seq: this.around(last?.flags === 'S' ? 5_000 : (last?.ack ?? 5_000), wrong),
+      ack: this.around(edge, wrong),
+      window: this.pick([0, 1, 100, 1_000, 65_535, 65_535, 65_535]),
       urgent: this.pick([0, 1, 500, 65_535]),
       tos: random.below(4),
-      payloadBytes: length,
+      payloadBytes: flags.includes('S') ? 0 : this.pick([0, 0, 1, 100, 1_000, 1_460]),
       options: this.options(edge),
     }
   }
@@ -187,6 +177,9 @@ class RandomScript {
   private options(edge: number): object[] {
     const { random } = this
     return this.pick([
+      [],
+      [],
+      [],
       [],
       [],
       [{ kind: 'mss', value: this.pick([0, 100, 536, 1_460, 65_535]) }, { kind: 'sackPermitted' }],

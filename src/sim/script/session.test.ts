@@ -156,7 +156,7 @@ describe('sim/script session', () => {
       ['IP_TTL', 9],
       ['IP_TOS', 16],
       ['TCP_QUICKACK', 1],
-      ['TCP_CONGESTION', 'newreno'],
+      ['TCP_CONGESTION', 'reno'],
       ['SO_LINGER', { onoff: 1, linger: 2 }],
       ['SO_RCVTIMEO', 50],
       ['SO_REUSEADDR', 1],
@@ -169,6 +169,66 @@ describe('sim/script session', () => {
       ]),
     ).slice(1)
     expect(answers.filter((_, i) => i % 2 === 1).map(({ result }) => result)).toEqual(cases.map(([, v]) => v))
+  })
+
+  it('what nobody set is shown as what holds', () => {
+    const names = [
+      'TCP_MAXSEG',
+      'SO_RCVBUF',
+      'SO_SNDBUF',
+      'TCP_KEEPIDLE',
+      'TCP_KEEPINTVL',
+      'TCP_KEEPCNT',
+      'IP_TTL',
+    ]
+    const answers = run({ cmd: 'socket' }, ...names.map(name => ({ cmd: 'getsockopt', fd: 3, name })))
+    expect(answers.slice(1).map(({ result }) => result)).toEqual([536, 262_144, 262_144, 7_200, 75, 9, 64])
+  })
+
+  it('a snapshot has our names, short ones, and as TCP_INFO those of Linux', () => {
+    const peer = { source: '198.51.100.7', destination: '192.0.2.1', sourcePort: 4, destinationPort: 80 }
+    const lines: Answer[] = []
+    const session = new Session(COMMANDS, line => lines.push(JSON.parse(line) as Answer))
+    const say = (command: object): Answer => {
+      session.line(JSON.stringify(command))
+      return lines.at(-1)!
+    }
+    for (const command of [{ cmd: 'socket' }, { cmd: 'bind', fd: 3, port: 80 }, { cmd: 'listen', fd: 3 }])
+      say(command)
+    expect(say({ cmd: 'getsockopt', fd: 3, name: 'TCP_INFO' })['result']).toEqual({ tcpi_state: 10 })
+    say({ cmd: 'inject', packet: { ...peer, flags: 'S', options: [{ kind: 'mss', value: 1_000 }] } })
+    const { packets } = say({ cmd: 'expect', decode: true }) as unknown as {
+      packets: { fields: { seq: number } }[]
+    }
+    say({ cmd: 'advance', ms: 80 })
+    say({ cmd: 'inject', packet: { ...peer, seq: 1, ack: packets[0]!.fields.seq + 1 } })
+    say({ cmd: 'accept', fd: 3 })
+    const { value } = say({ cmd: 'info', fd: 4 })
+    expect(value).toMatchObject({
+      state: 'ESTABLISHED',
+      cwnd: 10,
+      ca_state: 'open',
+      srtt: 80_000,
+      rto: 280_000,
+    })
+    expect(value).toMatchObject({
+      snd_mss: 1_000,
+      sndMss: 1_000,
+      reordering: 3,
+      sacked: 0,
+      lost: 0,
+      retransmits: 0,
+    })
+    expect(say({ cmd: 'getsockopt', fd: 4, name: 'TCP_INFO' })['result']).toMatchObject({
+      tcpi_state: 1,
+      tcpi_ca_state: 0,
+      tcpi_snd_cwnd: 10,
+      tcpi_rtt: 80_000,
+      tcpi_rto: 280_000,
+      tcpi_snd_mss: 1_000,
+      tcpi_options: 0,
+    })
+    expect(session.end()).toBeNull()
   })
 
   it('ICMP echo shows that a stack is there: time and bytes of what it answers', () => {

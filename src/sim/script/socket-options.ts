@@ -48,7 +48,8 @@ const congestion: Option = {
     if (value === 'reno') return { congestion: 'newreno' }
     throw new Errno('ENOENT', `TCP_CONGESTION: there is no ${JSON.stringify(value)}`)
   },
-  show: settings => settings.congestion,
+  // Under Linux's name.
+  show: settings => (settings.congestion === 'newreno' ? 'reno' : settings.congestion),
 }
 
 const BUFFER_LEAST = 2_048
