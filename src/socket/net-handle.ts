@@ -4,7 +4,7 @@
  * the next event: programs rely on both. What nobody reads is not looked at, not even its end.
  */
 import { AsyncResource } from 'node:async_hooks'
-import type { StackError } from '../base/errors.ts'
+import { StackError } from '../base/errors.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { SocketHost } from './host.ts'
 import { takeChunk } from './net-inbox.ts'
@@ -260,8 +260,9 @@ export class TcpHandle extends AsyncResource {
       if (state === 'done') return 'done'
       if (state === 'no-memory') setTimeout(() => this.writeAgain(), NO_MEMORY_MS)
       return 'later'
-    } catch {
-      // What became of the connection is known from onClosed, or will be.
+    } catch (error) {
+      // Known here before onClosed tells it, which waits for what is still to be read.
+      if (error instanceof StackError) this.error ??= error
       this.outbox.clear()
       return 'failed'
     }
@@ -301,12 +302,23 @@ export class TcpHandle extends AsyncResource {
   /** Ends this side's data. @returns false if there is nothing to end any more, and `done` is not called */
   shutdown(done: () => void): boolean {
     if (this.over) return false
-    this.connection.shutdown()
     this.shutdownDone = done
     this.hold()
+    this.shutdownNow()
+    return true
+  }
+
+  private shutdownNow(): void {
+    if (this.owner === null) return
+    try {
+      this.connection.shutdown()
+    } catch {
+      // No block is left to tell it.
+      setTimeout(() => this.shutdownNow(), NO_MEMORY_MS)
+      return
+    }
     // libuv tells it before the event loop comes to immediates, but after ticks and promises.
     queueMicrotask(() => process.nextTick(finishShutdown, this))
-    return true
   }
 
   /** For the event loop only. */

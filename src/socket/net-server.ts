@@ -4,7 +4,7 @@ import { channel } from 'node:diagnostics_channel'
 import { addAbortListener } from 'node:events'
 import net, { type BlockList } from 'node:net'
 import { promisify } from 'node:util'
-import { errnoNameOf } from './errors.ts'
+import { errnoNameOf, systemError } from './errors.ts'
 import type { SocketHost } from './host.ts'
 import { findAddresses } from './lookup.ts'
 import { checkSignal, type ListenCall, readCall, readListen } from './net-arguments.ts'
@@ -144,11 +144,21 @@ export class Server extends net.Server {
     listening.due = false
     this.#host.runtime.programEvents--
     if (listening !== this.#listening) return
-    const connection = listening.listener.accept()
+    const connection = this.#accept(listening.listener)
     if (connection === null) return
     // Behind what is told now; also if a listener of the program's throws.
     this.#wake(listening)
     listening.scope.runInAsyncScope(() => this.#take(connection, listening.listener.local.family === 6))
+  }
+
+  #accept(listener: TcpListener): TcpConnection | null {
+    try {
+      return listener.accept()
+    } catch (error) {
+      // A module that is pushed on every connection refused this one.
+      this.emit('error', systemError(errnoNameOf(error), 'accept', undefined, undefined, error))
+      return this.#accept(listener)
+    }
   }
 
   #take(connection: TcpConnection, mapped: boolean): void {

@@ -316,6 +316,38 @@ describe('socket/net: little memory', () => {
   })
 })
 
+describe('socket/net: the stack is taken away', () => {
+  it('its sockets fail and close; its servers can be closed', async () => {
+    const other = makeNetHost()
+    const server = createServer(other, socket => socket.on('error', () => {}).resume())
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const client = connect(other, server.address()!.port, '127.0.0.1').resume()
+    await once(client, 'connect')
+    await wait(5)
+    const failed = once(client, 'error')
+    const ended = new Promise(resolve => client.once('close', resolve))
+    other.stack.close()
+    other.settle()
+    expect((await failed)[0]).toMatchObject({ syscall: 'read' })
+    expect(await ended).toBe(true)
+    expect(await new Promise(resolve => server.close(resolve))).toBeUndefined()
+    const late = connect(other, 9, '127.0.0.1')
+    expect((await once(late, 'error'))[0]).toMatchObject({ syscall: 'connect' })
+    expect(other.refs()).toBe(0)
+    await other.finish()
+  })
+
+  it('what is set on a connection that is over changes nothing, and throws nothing', async () => {
+    const both = await pair({ pauseOnConnect: true })
+    both.client.resetAndDestroy()
+    await once(both.client, 'close')
+    await wait(5)
+    expect(both.peer.setNoDelay().setKeepAlive(true, 1_000).destroyed).toBe(false)
+    await finish(both)
+  })
+})
+
 describe('socket/net: the module for one stack', () => {
   it('has what node:net has', async () => {
     const { default: theirs } = await import('node:net')
