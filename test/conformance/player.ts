@@ -295,6 +295,8 @@ function showMembers(members: Readonly<Record<string, unknown>>, show: readonly 
       const value = path
         .split('.')
         .reduce<unknown>((at, name) => (at as Record<string, unknown>)?.[name], members)
+      // Counters of zero are not told; anything else that is not there is a misspelt name.
+      if (value === undefined && !path.includes('.')) throw new Error(`the answer has no member "${path}"`)
       const text = typeof value === 'object' ? JSON.stringify(value) : String(value ?? 0)
       return `${path.split('.').at(-1)} ${text}`
     })
