@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { freemsg } from '../../streams/mblk/alloc.ts'
 import { pattern } from '../testing/packets.ts'
 import { receiveWindow, takeData, unreadBytes, windowScaleFor } from './receive.ts'
+import type { ConnectionSettings, TcpSettings } from './settings.ts'
 import { stateName } from './states.ts'
 import { established, Peer } from './testing/peer.ts'
 import { makeTcpTest } from './testing/tcp-test.ts'
@@ -265,6 +266,25 @@ describe('inet/tcp: auto-tuning', () => {
     }
     expect(peer.tcb.rcvBuf).toBe(256 * 1024)
     t.finish()
+  })
+
+  it('the send buffer holds two congestion windows, up to its limit, unless it is fixed', () => {
+    const grown = (settings: Partial<TcpSettings>, connection: Partial<ConnectionSettings> = {}): number => {
+      const t = makeTcpTest({ settings: { sendBytes: 64 * 1024, ...settings }, connection })
+      const peer = established(t, { ...SCALED, window: 65_535 })
+      peer.tcb.cwnd = 100_000
+      t.write(peer.tcb, new Uint8Array(20_000))
+      t.take()
+      t.advance(20)
+      peer.send('A', { ack: peer.tcb.sndNxt })
+      const { sndBuf, cwnd } = peer.tcb
+      t.finish()
+      return sndBuf === 2 * cwnd ? 2 : sndBuf
+    }
+    expect(grown({})).toBe(2)
+    expect(grown({ sendBytesMax: 150_000 })).toBe(150_000)
+    expect(grown({ autoTuning: 0 })).toBe(64 * 1024)
+    expect(grown({}, { sendBytes: 70_000 })).toBe(70_000)
   })
 })
 

@@ -51,7 +51,7 @@ export interface TcpSettings {
   mssMin: number
   /** RFC 4821/8899: 0 off, 1 when a black hole is suspected, 2 always. */
   mtuProbing: 0 | 1 | 2
-  /** 0 ICMP alone, 1 paced at `cwnd / srtt` (see docs). */
+  /** 0 as the windows let it, 1 over the round trip: at 1.2 times `cwnd / srtt`, in slow start at twice (`pacing.ts`). */
   pacing: 0 | 1
   portFirst: number
   portLast: number
