@@ -26,9 +26,9 @@ export function takeChunk(connection: TcpConnection, most: number): Buffer | nul
     size += messageBytes(mp)
   }
   if (gathered.length === 0) return null
-  // Small ones share one of Node's own slabs, as those of node:net do not; none is ever written again.
+  // As node:net's, each has memory of its own, which the program may transfer.
   countChunk(size)
-  const chunk = Buffer.allocUnsafe(size)
+  const chunk = Buffer.allocUnsafeSlow(size)
   let at = 0
   for (const mp of gathered) {
     const bytes = messageBytes(mp)

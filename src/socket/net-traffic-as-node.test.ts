@@ -132,6 +132,17 @@ const scenarios: Scenarios = {
     log.add('peer', total, ones > 0)
   },
 
+  'a piece is a Buffer with memory of its own': async (module, log) => {
+    const { client, peer } = await pair(module)
+    client.end('a piece')
+    const [data] = (await once(peer, 'data')) as [Buffer]
+    log.add('peer', Buffer.isBuffer(data), data.byteOffset, data.buffer.byteLength)
+    const memory = data.buffer as ArrayBuffer
+    structuredClone(memory, { transfer: [memory] })
+    log.add('peer', data.length)
+    await Promise.all([closed(client.resume()), closed(peer)])
+  },
+
   'pause and resume': async (module, log) => {
     const { client, peer } = await pair(module)
     let seen = 0
