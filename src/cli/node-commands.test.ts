@@ -150,6 +150,20 @@ describe('cli/plumb', () => {
     expect((await run('plumb n1 modules')).stdout.split('\n')).toContain('hop')
   })
 
+  it('sets TCP while the node runs: all that is named, or nothing with the range or the names', async () => {
+    const { ended, stop } = await start()
+    expect((await run('plumb n1 set tcp receiveBytes=128KiB ecn=2')).code).toBe(0)
+    const refused = await run('plumb n1 set tcp ecn=1 receiveBytes=1')
+    expect(refused.code).toBe(78)
+    expect(refused.stderr).toContain('tcp: receiveBytes has to be 2048 to 1073741824 bytes')
+    expect((await run('plumb n1 set tcp nagle=1')).stderr).toContain('there is no setting "nagle"')
+    const { stdout } = await run('plumb n1 show tcp --verbose')
+    expect(stdout).toContain('"receiveBytes":131072')
+    expect(stdout).toContain('"ecn":2')
+    stop.abort()
+    expect((await ended).stderr).toContain('configure on tcp: tcp {"receiveBytes":"128KiB","ecn":2}')
+  })
+
   it.each([
     ['plumb n1 bend w0', 2, 'plumb knows no "bend"'],
     ['plumb n1 push w0', 2, 'write: putnext plumb NODE push LINK MODULE'],

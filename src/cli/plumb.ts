@@ -183,7 +183,9 @@ function instanceText(out: Output, instance: InstanceView): string {
     read.bytes > 0 ? `${read.bytes} B wait up` : '',
     write.bytes > 0 ? `${write.bytes} B wait down` : '',
   ]
-  const told = kind === 'module' && settings !== null ? out.style('dim', settingsText(out, settings)) : ''
+  // What a driver has to tell, as TCP all its settings, is long.
+  const isTold = settings !== null && (kind === 'module' || (kind === 'driver' && out.verbose))
+  const told = isTold ? out.style('dim', settingsText(out, settings)) : ''
   return [counted.join(', '), ...waits, told].filter(text => text !== '').join('  ')
 }
 

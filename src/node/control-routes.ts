@@ -198,11 +198,11 @@ async function changePlumbing(node: Node, request: PlumbingRequest): Promise<unk
       break
   }
   const stream = findStream(runtime, request.stream)
-  node.events.add(
-    'info',
-    'plumbing.changed',
-    `${request.op} on ${stream.name}: ${stream.modules.join(', ') || 'no module'}`,
-  )
+  const what =
+    request.op === 'configure'
+      ? `${request.module} ${JSON.stringify(request.options)}`
+      : stream.modules.join(', ') || 'no module'
+  node.events.add('info', 'plumbing.changed', `${request.op} on ${stream.name}: ${what}`)
   return { stream: describeStream(stream) }
 }
 
