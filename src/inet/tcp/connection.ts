@@ -74,7 +74,13 @@ export class Connection implements ConnectionUser {
     const above = this.q.next?.forward
     if (above === undefined || above.count === 0) return 0
     above.wantsWriter = true
-    return above.count
+    // Primitives are no data. They stand in front of it (an opening, urgency) or behind it (an end).
+    let bytes = above.count
+    let mp = above.first
+    for (; mp !== null && mp.type !== M_DATA; mp = mp.next) bytes -= mp.queuedBytes
+    if (mp === null) return bytes
+    for (mp = above.last; mp !== null && mp.type !== M_DATA; mp = mp.prev) bytes -= mp.queuedBytes
+    return bytes
   }
 
   /** @param mp - consumed */

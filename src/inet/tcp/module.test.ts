@@ -176,6 +176,23 @@ describe('inet/tcp/module: streams', () => {
     expect(heard(client)).toEqual(['aborted'])
   })
 
+  it('RFC 2525 §2.17: an end or an announcement that was not read is no data, and makes no reset', () => {
+    const { client, server } = listenAndConnect()
+    client.putmsg(data('question'))
+    client.putmsg(makePrimitive(t.arena, ORDREL_REQ)!)
+    t.settle()
+    const connection = server.bottom.state as Connection
+    expect(connection.unread()).toBe('question'.length)
+    freemsg(getq(server.top)!)
+    // The end waits in front of the program, which answers and closes without having heard it.
+    expect(server.top.first!.type).toBe(M_PROTO)
+    expect(connection.unread()).toBe(0)
+    server.putmsg(data('answer'))
+    server.close()
+    expect(heard(client)).toEqual(['answer', 'ORDREL_IND', 'done'])
+    expect(counters()['resets-out']).toBe(0)
+  })
+
   it('MUST-32: urgent data is announced in front of what waits', () => {
     const { client } = listenAndConnect()
     const c = client.bottom.state as Connection
