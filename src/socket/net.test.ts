@@ -7,9 +7,24 @@ import { dupmsg, freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { messageBytes } from '../streams/mblk/message.ts'
 import { messageFrom } from '../streams/mblk/pullup.ts'
+import type { DriverInfo } from '../streams/module.ts'
+import { putnext } from '../streams/putnext.ts'
+import { Stream } from '../streams/stream.ts'
 import { connect, createServer, netOn, Server, Socket } from './net.ts'
 import type { TestHost } from './testing/host.ts'
 import { makeNetHost } from './testing/net-host.ts'
+
+/** A link whose other end takes everything and says nothing. */
+const swallow: DriverInfo<object> = {
+  name: 'swallow',
+  driver: true,
+  hiwat: 65_536,
+  lowat: 16_384,
+  open: () => ({}),
+  close: () => {},
+  read: { put: putnext },
+  write: { put: (_q, mp) => freemsg(mp) },
+}
 
 let host: TestHost
 beforeEach(() => {
@@ -94,6 +109,42 @@ describe('socket/net: addresses', () => {
       ['2001:db8::1', 9, 6],
     ])
     expect(client.autoSelectFamilyAttemptedAddresses).toEqual(['192.0.2.1:9', '2001:db8::1:9'])
+  })
+
+  it('an address that does not answer in time is given up for the next', async () => {
+    const hole = Stream.open(host.runtime, swallow)
+    host.stack.attachLink(hole, { name: 'hole0', addresses: ['10.9.0.1/24'], mtu: 1_500 })
+    const server = createServer(host, socket => socket.end())
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address()!
+    const found = ['10.9.0.2', '10.9.0.3', '127.0.0.1'].map(address => ({ address, family: 4 }))
+    const lookup: LookupFunction = (_name, _options, callback) => setImmediate(() => callback(null, found))
+    const client = connect(host, { port, host: 'slow', lookup, autoSelectFamilyAttemptTimeout: 20 })
+    const seen: unknown[] = []
+    for (const event of [
+      'connectionAttempt',
+      'connectionAttemptTimeout',
+      'connectionAttemptFailed',
+      'connect',
+    ])
+      client.on(event, (address?: string) => seen.push([event, address]))
+    await once(client.resume(), 'close')
+    expect(seen).toEqual([
+      ['connectionAttempt', '10.9.0.2'],
+      ['connectionAttemptTimeout', '10.9.0.2'],
+      ['connectionAttempt', '10.9.0.3'],
+      ['connectionAttemptTimeout', '10.9.0.3'],
+      ['connectionAttempt', '127.0.0.1'],
+      ['connect', undefined],
+    ])
+    const late = connect(host, { port: 9, host: '10.9.0.2', timeout: 30 })
+    await once(late, 'timeout')
+    expect(late.connecting).toBe(true)
+    await once(late.destroy(), 'close')
+    await new Promise(resolve => server.close(resolve))
+    host.stack.detachLink('hole0')
+    hole.close()
   })
 
   it('localhost is both loopbacks, IPv4 first; other names are for a lookup, of the host or of the socket', async () => {
