@@ -5,6 +5,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { coded } from './errors.ts'
 import type { SocketHost } from './host.ts'
+import { nameAs } from './net-secure.ts'
 import { Socket } from './net-socket.ts'
 
 /** What an agent knows of a connection to be made; more than a socket may be told: `path` is that of the URL. */
@@ -63,6 +64,7 @@ class SecureStackAgent extends https.Agent {
       createConnection(request: AgentRequest): net.Socket
     }
     const secure = createConnection.call(this, { ...request, socket } as AgentRequest)
+    nameAs(secure as tls.TLSSocket, socket)
     socket.allowHalfOpen = true
     return secure
   }
@@ -91,7 +93,10 @@ export function connectTls(
   const named = net.isIP(name) === 0 && name !== '' ? { servername: name } : {}
   const secure = tls.connect({ ...named, ...options, socket }, listener)
   // TLS has its own end, and may still have to write when the connection's has come. It asks only when it is made.
-  if (socket instanceof Socket) socket.allowHalfOpen = true
+  if (socket instanceof Socket) {
+    nameAs(secure, socket)
+    socket.allowHalfOpen = true
+  }
   return secure
 }
 

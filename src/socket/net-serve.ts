@@ -1,6 +1,7 @@
 /** Puts a server of node:http, https, http2 or tls, or of a library built on them, on our stack. */
 import type net from 'node:net'
 import tls from 'node:tls'
+import { nameAccepted } from './net-secure.ts'
 import type { Server } from './net-server.ts'
 import type { Socket } from './net-socket.ts'
 
@@ -41,6 +42,7 @@ export function serve<S extends net.Server | ConnectionInjector>(server: S, list
   copySettings(server as SocketSettings, listener)
   // TLS and HTTP/2 have their own end, and may still have to write when the connection's has come.
   const hasOwnEnd = server instanceof tls.Server || 'updateSettings' in server
+  if (server instanceof tls.Server) nameAccepted(server)
   listener.on('connection', socket => {
     server.emit('connection', socket)
     if (hasOwnEnd) socket.allowHalfOpen = true

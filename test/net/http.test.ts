@@ -193,6 +193,43 @@ describe('node:http on our stack', () => {
     await stop(server)
   })
 
+  it('a request that comes with the end of the client’s data gets the answer', async () => {
+    const { server, port } = await start((_request, response) => response.end('at once'))
+    const socket = netOn(host).connect(port, '127.0.0.1')
+    socket.end('GET / HTTP/1.0\r\n\r\n')
+    expect(await text(socket)).toMatch(/at once$/)
+    await stop(server)
+  })
+
+  it('https: both ends know who the other is', async () => {
+    const server = serve(
+      https.createServer({ cert: CERTIFICATE, key: KEY }, (request, response) => {
+        const { remoteAddress, remotePort, remoteFamily, localPort } = request.socket
+        response.end(JSON.stringify({ remoteAddress, remotePort, remoteFamily, localPort }))
+      }),
+      new Server(host),
+    )
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as { port: number }
+    const secure = createSecureAgent(host, { ca: CERTIFICATE })
+    const request = https.get({ agent: secure, host: '127.0.0.1', servername: 'stack.test', port })
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    const { remoteAddress, remotePort, localPort } = response.socket
+    expect({ remoteAddress, remotePort }).toEqual({ remoteAddress: '127.0.0.1', remotePort: port })
+    expect(JSON.parse(await text(response))).toEqual({
+      ...{ remoteAddress: '127.0.0.1', remotePort: localPort, remoteFamily: 'IPv4', localPort: port },
+    })
+    const stranger = new Promise(resolve =>
+      server.once('tlsClientError', (_error, socket) => resolve(socket.remoteAddress)),
+    )
+    const plain = netOn(host).connect(port, '127.0.0.1')
+    plain.on('error', () => {}).end('no TLS at all')
+    expect(await stranger).toBe('127.0.0.1')
+    secure.destroy()
+    await new Promise(resolve => server.close(resolve))
+  })
+
   it('https, with a session for the next connection', async () => {
     const server = serve(
       https.createServer({ cert: CERTIFICATE, key: KEY }, (request, response) => {
