@@ -237,4 +237,8 @@ describe('sim/script with random scripts', () => {
     },
     60_000,
   )
+
+  it.each([2_794, 3_864])('seed %i: two writes wait, one with MSG_MORE', seed => {
+    new RandomScript(seed).run()
+  })
 })

@@ -60,7 +60,6 @@ export class ScriptSocket {
   /** A connect that did not wait has not been told yet that it is done. */
   private untoldConnect = false
   private readonly runtime: Runtime
-  private holdsBack = false
   /** Place in the stream of test data of what is written by size, and of what was read. */
   private written = 0
   readPlace = 0
@@ -267,10 +266,11 @@ export class ScriptSocket {
     if (this.phase === 'connecting') return 0
     if (this.phase !== 'connected' || connection === null || this.isOver)
       throw new Errno('EPIPE', 'not connected')
-    // What MSG_MORE holds back the next write without it lets go.
-    if (more || this.holdsBack) this.connection?.set({ cork: more || this.settings.cork === true })
-    this.holdsBack = more
-    return asErrno(() => (urgent ? connection.writeUrgent(bytes) : connection.write(bytes)))
+    const taken = asErrno(() => (urgent ? connection.writeUrgent(bytes) : connection.write(bytes)))
+    // What MSG_MORE holds back the next write without it lets go; nothing has left yet.
+    const cork = more || this.settings.cork === true
+    if (taken > 0 && cork !== connection.settings.cork) connection.set({ cork })
+    return taken
   }
 
   /** An error came when part of a call was done: the next one is told. */
