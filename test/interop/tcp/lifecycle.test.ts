@@ -2,6 +2,7 @@
 import type { Server } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { titled } from '../../../src/host/testing/requirements.ts'
+import { until } from '../../../src/node/testing.ts'
 import { TcpConnection } from '../../../src/socket/tcp-endpoint.ts'
 import { fromKernel, toKernel } from './connection.ts'
 import { KernelPeer, type Step } from './kernel-peer.ts'
@@ -22,6 +23,10 @@ let server: Server | null = null
 async function open(options: SiteOptions = {}): Promise<void> {
   site = await TcpSite.open(options)
 }
+
+/** Whether a connection of the kernel's is in SYN-SENT. */
+const synSent = async (): Promise<boolean> =>
+  (await site.run('ss', ['-Htn', 'state', 'syn-sent']).succeeds()).stdout !== ''
 
 const either = [
   { opened: 'by the kernel', open: fromKernel, address: { IPv4: STACK4, IPv6: STACK6 } },
@@ -141,7 +146,7 @@ describe.skipIf(reason !== '')(titled('opening and closing with the kernel', rea
   })
 
   it.skipIf(ON_KERNEL)('MUST-10: both connect at once', async () => {
-    await open({ modules: [{ impair: { delay: '100ms' } }] })
+    await open({ modules: [{ impair: { delay: '300ms' } }] })
     const [ours, theirs] = [7_001, 7_002]
     const peer = new KernelPeer(site, [
       { do: 'bind', address: KERNEL4, port: theirs },
@@ -150,7 +155,8 @@ describe.skipIf(reason !== '')(titled('opening and closing with the kernel', rea
       { do: 'exchange', bytes: MIB },
     ])
     peer.go()
-    await pause(150)
+    // The kernel's SYN is on its way for a while.
+    await until(synSent, 'the kernel has sent its SYN')
     const socket = site.net.connect({ host: KERNEL4, port: theirs, localPort: ours, allowHalfOpen: true })
     await connected(socket)
     const [sent, got] = await Promise.all([pour(socket, MIB), drain(socket)])
