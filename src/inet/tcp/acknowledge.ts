@@ -115,6 +115,7 @@ function takeAck(
     takeCumulative(tcp, tcb, flight, seg.ack)
     tcb.sndUna = seg.ack
     tcb.troubleAt = tcp.nowMs
+    flight.timeouts = 0
     // Not left standing: sequence numbers wrap.
     if (flight.hasSmall && ((seg.ack - flight.smallEnd) | 0) >= 0) flight.hasSmall = false
     if ((tcb.flags & F_URGENT_OUT) !== 0) urgentAcknowledged(tcb, flight)

@@ -34,6 +34,8 @@ export class Flight {
   recoveryPoint = 0
   /** Duplicate ACKs without SACK, each standing for a segment that left (RFC 5681 §3.2, RFC 6582). */
   duplicateAcks = 0
+  /** Expiries of the retransmission timer since the last progress. */
+  timeouts = 0
   /** Segments sent again since this flight began. */
   retransmits = 0
 
@@ -130,6 +132,7 @@ export class Flight {
     this.caState = CA_OPEN
     this.recoveryPoint = seq
     this.duplicateAcks = 0
+    this.timeouts = 0
     this.retransmits = 0
     this.mayUndo = false
     this.undoRetransmits = -1

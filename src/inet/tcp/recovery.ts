@@ -57,6 +57,8 @@ function countDuplicates(tcb: Tcb, flight: Flight, result: AckResult): void {
   const mss = tcb.sndMss
   if (result.advanced === 0) {
     if (!result.duplicate) return
+    // After a timeout all that was in flight is taken for lost and no longer counted: only a duplicate for newer data says more.
+    if (flight.caState === CA_LOSS && ((tcb.sndNxt - flight.recoveryPoint) | 0) <= 0) return
     const most = Math.max(0, flight.board.segments - 1)
     if (flight.duplicateAcks >= most) return
     flight.duplicateAcks++

@@ -19,6 +19,9 @@ import { zeroWindowBegan } from './zero-window.ts'
 /** MUST-23: a SYN is not given up within three minutes. */
 const SYN_GIVE_UP_MS = 180_000
 
+/** Expiries since the last progress before the time they took counts (RFC 9293 §3.8.3 (d): the same segment, sent again). */
+const TIMEOUTS_MIN = 2
+
 const nothing = new AckResult()
 
 /** RFC 6298 §5.4 to §5.7. */
@@ -40,6 +43,7 @@ export function retransmitTimerFired(tcp: Tcp, tcb: Tcb): void {
   timeoutExpired(tcp, tcb, flight)
   enterLoss(tcp, tcb, flight)
   tcb.backoff++
+  flight.timeouts++
   armRetransmit(tcp, tcb)
   output(tcp, tcb)
 }
@@ -55,6 +59,8 @@ function hasGivenUp(tcp: Tcp, tcb: Tcb, flight: Flight): boolean {
   const troubleMs = tcb.backoff === 0 ? firstMs : ((tcp.nowMs - tcb.troubleAt) | 0) + tcb.rtoMs
   const { userTimeoutMs } = tcb.settings
   if (userTimeoutMs > 0) return troubleMs >= userTimeoutMs
+  // A timeout that was doubled before the last progress may be longer than the limit: that nothing came back says little then.
+  if (flight.timeouts < TIMEOUTS_MIN) return false
   const limit =
     (tcb.flags & F_ORPHAN) !== 0 ? Math.min(ORPHAN_GIVE_UP_MS, tcp.settings.r2Ms) : tcp.settings.r2Ms
   if (tcb.sndWnd === 0 && ((tcp.nowMs - tcb.lastInAt) | 0) < limit) return false

@@ -135,6 +135,16 @@ function drawConnection(random: Random, mtu: number): ConnectionPlan {
   }
 }
 
+/** Whether a reader may close its window: without memory TCP then gives the connection up (RFC 6429). */
+function mayCloseWindow({ client, server }: ConnectionPlan): boolean {
+  return [client, server].some(({ pauses, settings }) => pauses > 0 || settings.receiveBytes !== undefined)
+}
+
+/** The budget that TCP has by itself. */
+function withoutBudget({ memoryBytes: _, ...rest }: Partial<TcpSettings>): Partial<TcpSettings> {
+  return rest
+}
+
 const linger = (plan: ConnectionPlan): ConnectionPlan => ({
   ...plan,
   client: { ...plan.client, lingers: true },
@@ -146,9 +156,11 @@ export function drawScenario(seed: number): Scenario {
   const random = new Prng(seed)
   const mtu = pick(random, [576, 1_280, 1_500, 1_500, 9_000])
   const connections = Array.from({ length: 1 + random.below(4) }, () => drawConnection(random, mtu))
-  const [client, server] = [drawTcp(random), drawTcp(random)]
+  let [client, server] = [drawTcp(random), drawTcp(random)]
   const impair = [drawImpair(random), drawImpair(random)] as const
-  const forces = mayForceCookies(connections, impair[0])
+  if (server.synCookies === 2 && !mayForceCookies(connections, impair[0]))
+    server = { ...server, synCookies: 1 }
+  if (connections.some(mayCloseWindow)) [client, server] = [withoutBudget(client), withoutBudget(server)]
   // What a program gave up TCP ends by itself, but not for ever: on a way this bad it may take longer.
   const isBad = impair.some(({ loss, corrupt }) => loss + corrupt > 0.03)
   return {
@@ -157,7 +169,7 @@ export function drawScenario(seed: number): Scenario {
     offload: chance(random, 0.5),
     impair,
     cut: chance(random, 0.15) ? { atMs: random.below(2_000), forMs: logarithmic(random, 10, 8_000) } : null,
-    tcp: [client, !forces && server.synCookies === 2 ? { ...server, synCookies: 1 } : server],
+    tcp: [client, server],
     connections: isBad ? connections.map(linger) : connections,
   }
 }
