@@ -89,6 +89,24 @@ describe('inet/tcp: SYN cookies', () => {
     t.finish()
   })
 
+  it('a SYN in the name of somebody who was sent a cookie does not keep them out', () => {
+    const t = flooded()
+    const honest = new Peer(t, { port: 50_000, ...FULL })
+    honest.halfOpen()
+    // There is room again, and somebody who knows the ports takes it.
+    let some = -1
+    t.tcp.halfOpen.each(index => {
+      some = index
+    })
+    t.tcp.halfOpen.remove(some)
+    new Peer(t, { port: 50_000, iss: 123_456_789 }).syn()
+    t.take()
+    honest.data('hello')
+    expect([t.tcp.connections.size, t.counters['syn-cookies-accepted']]).toEqual([1, 1])
+    t.tcp.connections.each(tcb => expect(t.readText(tcb)).toBe('hello'))
+    t.finish()
+  })
+
   it('while no cookie was sent, an ACK costs no hash', () => {
     const t = makeTcpTest()
     t.listen()

@@ -1,6 +1,6 @@
 /** Passive opening without any memory of the SYN: a cookie goes out, and comes back in the ACK (RFC 4987 §3.6). */
 import { LOCAL, REMOTE } from '../unitdata.ts'
-import { CWR, ECE, FIN } from '../wire/tcp.ts'
+import { ACK, CWR, ECE, FIN, RST, SYN } from '../wire/tcp.ts'
 import { emitSynAckTo } from './emit-bare.ts'
 import { defaultMss, firstReceiveBytes, makeTcbFor, scaleToOffer } from './establish.ts'
 import { hasRoom, join } from './handshake.ts'
@@ -57,15 +57,42 @@ export function sendCookie(tcp: Tcp, listener: Listener, seg: Segment): void {
  * @returns false if it does not: nobody has answered it yet
  */
 export function cookieAckIn(tcp: Tcp, listener: Listener, seg: Segment): boolean {
-  if (!tcp.cookiesSent || tcp.settings.synCookies === 0) return false
+  const mss = broughtBack(tcp, seg)
+  if (mss < 0) return false
+  if (mss > 0) openByCookie(tcp, listener, seg, mss)
+  else {
+    tcp.counters['syn-cookies-wrong']++
+    // Only the first segment behind the SYN proves a cookie. Data that overtook it is sent again; a reset would end an honest connection.
+    return seg.length > 0 || (seg.control & FIN) !== 0
+  }
+  return true
+}
+
+/**
+ * A half-open connection exists, but the ACK is none of its: a peer that was sent a cookie, and in whose name somebody has sent
+ * another SYN since. What the peer proves counts more than what anybody can have said.
+ * @returns false if there is no such proof: nothing has changed then
+ */
+export function cookieInstead(tcp: Tcp, index: number, listener: Listener, seg: Segment): boolean {
+  if ((seg.control & (SYN | RST | ACK)) !== ACK) return false
+  const mss = broughtBack(tcp, seg)
+  if (mss <= 0) return false
+  tcp.halfOpen.remove(index)
+  openByCookie(tcp, listener, seg, mss)
+  return true
+}
+
+/** The MSS of the cookie that an ACK brings back; 0 if it brings none, -1 while none is out. */
+function broughtBack(tcp: Tcp, seg: Segment): number {
+  if (!tcp.cookiesSent || tcp.settings.synCookies === 0) return -1
   if (((tcp.nowMs - tcp.cookieAt) | 0) > COOKIE_LIFE_MS) {
     tcp.cookiesSent = false
-    return false
+    return -1
   }
   const { words, at } = seg
   const irs = (seg.seq - 1) | 0
   const cookie = (seg.ack - 1) | 0
-  const mss = checkCookie(
+  return checkCookie(
     tcp.keys,
     tcp.nowMs,
     words[at + REMOTE]!,
@@ -80,16 +107,14 @@ export function cookieAckIn(tcp: Tcp, listener: Listener, seg: Segment): boolean
     irs,
     cookie,
   )
-  if (mss === 0) {
-    tcp.counters['syn-cookies-wrong']++
-    // Only the first segment behind the SYN proves a cookie. Data that overtook it is sent again; a reset would end an honest connection.
-    return seg.length > 0 || (seg.control & FIN) !== 0
-  }
-  if (!hasRoom(tcp, listener, true)) return true
+}
+
+function openByCookie(tcp: Tcp, listener: Listener, seg: Segment, mss: number): void {
+  if (!hasRoom(tcp, listener, true)) return
   tcp.counters['syn-cookies-accepted']++
   const tcb = makeTcbFor(tcp, listener.settings, seg)
   tcb.peerMss = mss
-  tcb.sndUna = cookie
+  tcb.sndUna = (seg.ack - 1) | 0
   tcb.rcvNxt = seg.seq
   if (seg.hasTimestamps && tcp.settings.timestamps !== 0) {
     tcb.flags |= F_TIMESTAMPS
@@ -112,5 +137,4 @@ export function cookieAckIn(tcp: Tcp, listener: Listener, seg: Segment): boolean
     if (cookieEcn(seg.tsEcho)) tcb.flags |= F_ECN
   }
   join(tcp, tcb, listener, seg, 0)
-  return true
 }

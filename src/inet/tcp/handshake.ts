@@ -7,7 +7,7 @@ import { isMulticastV4, isMulticastV6, LIMITED_BROADCAST } from '../address.ts'
 import { REMOTE } from '../unitdata.ts'
 import { ACK, CWR, ECE, FIN, RST, SYN } from '../wire/tcp.ts'
 import { countChallenge } from './challenge.ts'
-import { cookieAckIn, sendCookie } from './cookie-handshake.ts'
+import { cookieAckIn, cookieInstead, sendCookie } from './cookie-handshake.ts'
 import { emitBare, emitReset, emitSynAck } from './emit-bare.ts'
 import { defaultMss, establish, firstReceiveBytes, makeTcbFor, scaleToOffer } from './establish.ts'
 import {
@@ -171,6 +171,7 @@ export function halfOpenIn(tcp: Tcp, index: number, seg: Segment): void {
   }
   const irs = own[index + HO_IRS]!
   if ((control & (SYN | ACK | RST | FIN)) === SYN && seg.seq === irs) return repeatedSyn(tcp, index, seg)
+  if (seg.seq !== ((irs + 1) | 0) && cookieInstead(tcp, index, listener, seg)) return
   if (!halfOpenAcceptable(tcp, index, seg)) return
   if ((control & RST) !== 0) {
     if (seg.seq === ((irs + 1) | 0)) {
