@@ -13,7 +13,8 @@ const PREFIX = 'putnext-bench'
 const NAMESPACE = /^putnext-bench-(\d+)-[a-z]+$/
 const DIRECTORY = /^putnext-bench-(\d+)-\w{6}$/
 
-const HINT = 'run it as root, or measure without devices: --inproc'
+const HINT =
+  'run it as root; "putnext bench udp --inproc" and "putnext bench modules" measure without devices'
 
 /** @throws StackError `ERR_PERMISSION` that names what is missing, `ERR_SHIM_MISSING` */
 export function requirePrivileges(): Shim {

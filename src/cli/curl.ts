@@ -290,6 +290,11 @@ function asFailure(error: unknown, url: URL, { failure }: NodeConnections): Erro
   const cause = failure ?? (error as Error)
   if (cause instanceof StackError || cause instanceof UsageError) return cause
   const { code = '' } = cause as NodeJS.ErrnoException
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER')
+    return new StackError('ERR_PROTOCOL', `${url.href}: the server does not speak TLS there`, {
+      cause,
+      hint: 'is it http://?',
+    })
   const certificate = /CERT|SIGNATURE|SELF_SIGNED|ALTNAME/.test(code)
   return new StackError(certificate ? 'ERR_ACCESS' : 'ERR_HOST', `${url.href}: ${cause.message}`, {
     cause,

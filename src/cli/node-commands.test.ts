@@ -150,6 +150,20 @@ describe('cli/plumb', () => {
     expect((await run('plumb n1 modules')).stdout.split('\n')).toContain('hop')
   })
 
+  it('a module that throws at once was not pushed', async () => {
+    await start()
+    const path = join(directory, 'boom.mjs')
+    const side = '{ put() { throw new Error("boom") } }'
+    writeFileSync(
+      path,
+      `export const boom = { name: 'boom', hiwat: 1, lowat: 0, open: () => 0, close() {}, read: ${side}, write: ${side} }`,
+    )
+    const said = await run(`plumb n1 push w0 ${path}`)
+    expect(said.code).toBe(1)
+    expect(said.stderr).toContain('boom threw at its first message')
+    expect((await run('plumb n1')).stdout).toBe('w0 (up, 10.0.0.1/24)\n├─ ip\n└─ wire\n')
+  })
+
   it('sets TCP while the node runs: all that is named, or nothing with the range or the names', async () => {
     const { ended, stop } = await start()
     expect((await run('plumb n1 set tcp receiveBytes=128KiB ecn=2')).code).toBe(0)
@@ -172,6 +186,7 @@ describe('cli/plumb', () => {
     ['plumb n1 push w0 nothing', 1, 'no module named "nothing"'],
     ['plumb n1 push w9 nothing', 1, 'there is no link or stream "w9"'],
     ['plumb n1 push w0 ./none.mjs', 1, 'there is no module file'],
+    ['plumb n1 push tcp:10.0.0.1:7-10.0.0.2:9 impair', 1, 'has that connection ended?'],
     ['plumb n1 ioctl w0 x {', 2, 'is no JSON'],
     ['plumb n1 show w8', 1, 'has no link or stream "w8"'],
   ])('%s: exit code %i', async (line, code, text) => {

@@ -38,7 +38,9 @@ function seedsOf(text: string): readonly [number, number] {
   if (found === null)
     throw new UsageError(`"${text}" is no seed and no range of seeds`, 'write: --seeds 1-1000')
   const from = Number(found[1])
-  return [from, Number(found[2] ?? from)]
+  const to = Number(found[2] ?? from)
+  if (to < from) throw new UsageError(`${text} has no seed in it`, `write: --seeds ${to}-${from}`)
+  return [from, to]
 }
 
 /** A line for each packet, with sequence numbers counted from each side's first. */

@@ -183,7 +183,7 @@ describe('cli/curl and the file service', () => {
     ['curl n1 10.0.0.1/ -H x', 2, 'no header'],
     ['curl n1 10.0.0.1/ --resolve x', 2, 'HOST:PORT:ADDRESS'],
     ['curl n1 10.0.0.1:81/', 1, 'nobody listens on 10.0.0.1 port 81'],
-    ['curl n1 https://10.0.0.1:80/', 1, 'https://10.0.0.1:80/'],
+    ['curl n1 https://10.0.0.1:80/', 1, 'https://10.0.0.1:80/: the server does not speak TLS there'],
     ['curl n1 no-such-name.invalid/', 1, 'no address for the name'],
   ])('%s: exit code %i', async (line, code, text) => {
     const said = await run(line)
@@ -223,6 +223,8 @@ describe('cli/serve', () => {
 
   it.each([
     ['serve n1 /nonexistent', 1, 'there is no directory /nonexistent'],
+    ['serve n1 . -p 80', 1, 'TCP port 80 is in use on this node'],
+    ['serve n1 . -p 81 --address 1.2.3.4', 1, '1.2.3.4 is no address of this node'],
     ['serve n1 . --port 7', 1, ''],
     ['serve n1 . --symlinks some', 2, 'none of none, inside, all'],
   ])('%s: exit code %i', async (line, code, text) => {

@@ -115,7 +115,9 @@ export function findStream(runtime: Runtime, name: string): Stream {
   if (found !== undefined) return found
   const names = [...new Set(streams.filter(stream => stream.isNamed).map(stream => stream.name))].join(', ')
   throw new StackError('ERR_NOT_FOUND', `there is no link or stream "${name}"`, {
-    hint: `there are: ${names || 'none'}`,
+    hint: name.startsWith('tcp:')
+      ? 'has that connection ended? "putnext plumb NODE --all" shows those that live'
+      : `there are: ${names || 'none'}`,
   })
 }
 
@@ -133,7 +135,9 @@ function guarded<T>(what: string, act: () => T): T {
 /** Puts a module at the top of a stream, next to its head or to the multiplexor above. */
 export function pushModule(runtime: Runtime, stream: string, module: string, options?: unknown): void {
   const target = findStream(runtime, stream)
+  const before = target.modules.length
   guarded(`cannot push ${module}`, () => target.push(module, options))
+  mustHaveStayed(target, module, before)
 }
 
 /** Puts a module right below another. @param below - its label; `head` for the top */
@@ -146,7 +150,17 @@ export function insertModule(
 ): void {
   const target = findStream(runtime, stream)
   const above = instanceBelow(target, below)
+  const before = target.modules.length
   guarded(`cannot insert ${module}`, () => target.insert(module, options, above))
+  mustHaveStayed(target, module, before)
+}
+
+/** A module may get a message as soon as it is there, throw, and be taken off again. */
+function mustHaveStayed(target: Stream, module: string, before: number): void {
+  if (target.modules.length > before) return
+  throw new StackError('ERR_MODULE_FAULT', `${module} threw at its first message, and was taken off`, {
+    hint: '"putnext node status NODE --events" says where; "putnext module check FILE" runs it by itself',
+  })
 }
 
 /**

@@ -57,6 +57,17 @@ function told(error: Error, address: string, port: number): StackError {
   return new StackError('ERR_CONN_REFUSED', `nobody listens on ${address} port ${port}`, { cause: error })
 }
 
+function refused(cause: Error, port: number, address: string | undefined): StackError {
+  const { code, message } = asStackError(cause, ERROR_CODES)
+  if (code === 'ERR_ADDR_IN_USE') {
+    const hint = 'choose another port; "putnext plumb NODE --all" shows who listens'
+    return new StackError(code, `TCP port ${port} is in use on this node`, { cause, hint })
+  }
+  if (code !== 'ERR_ADDR_NOT_AVAILABLE') return new StackError(code, message, { cause })
+  const hint = '"putnext plumb NODE" shows its addresses; without one it listens on all of them'
+  return new StackError(code, `${address} is no address of this node`, { cause, hint })
+}
+
 /** @throws StackError see `Network.listenStreams` */
 export function listenForStreams(
   runtime: Runtime,
@@ -66,7 +77,7 @@ export function listenForStreams(
   checkAddress(address)
   return new Promise((resolve, reject) => {
     const server = createServer({ runtime }, { allowHalfOpen: true, highWaterMark: HIGH_WATER_BYTES })
-    const failed = (error: Error): void => reject(asStackError(error, ERROR_CODES))
+    const failed = (error: Error): void => reject(refused(error, port, address))
     server.once('error', failed)
     server.listen({ port, ...(address === undefined ? {} : { host: address }) }, () => {
       server.off('error', failed)

@@ -151,7 +151,9 @@ export function listen(tcp: Tcp, request: ListenRequest): Listener {
     if (listener.port === 0) throw new StackError('ERR_ADDR_IN_USE', 'listen: every port is in use')
   } else if (tcp.listeners.conflicts(listener)) {
     const where = address === null ? 'any address' : formatAddress(address)
-    throw new StackError('ERR_ADDR_IN_USE', `listen: another listener has ${where} port ${request.port}`)
+    throw new StackError('ERR_ADDR_IN_USE', `listen: another listener has ${where} port ${request.port}`, {
+      hint: 'choose another port, or close that listener first',
+    })
   }
   tcp.listeners.add(listener)
   return listener
