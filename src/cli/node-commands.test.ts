@@ -166,7 +166,9 @@ describe('cli/plumb', () => {
 
   it('sets TCP while the node runs: all that is named, or nothing with the range or the names', async () => {
     const { ended, stop } = await start()
-    expect((await run('plumb n1 set tcp receiveBytes=128KiB ecn=2')).code).toBe(0)
+    const set = await run('plumb n1 set tcp receiveBytes=128KiB ecn=2')
+    expect(set.code).toBe(0)
+    expect(set.stdout).toMatch(/\nnow receiveBytes=131072 ecn=2\n$/)
     const refused = await run('plumb n1 set tcp ecn=1 receiveBytes=1')
     expect(refused.code).toBe(78)
     expect(refused.stderr).toContain('tcp: receiveBytes has to be 2048 to 1073741824 bytes')

@@ -30,7 +30,18 @@ export const plumb: CommandRun = async invocation => {
   const request = await requestOf(action, words, args.string('below'), client)
   const { stream, answer } = await client.change(request)
   if (stream === undefined) return out.report({ answer }, JSON.stringify(answer, null, 2))
-  out.report({ stream }, streamLines(out, stream, null).join('\n'))
+  out.report({ stream }, [...streamLines(out, stream, null), ...driverLines(stream, request)].join('\n'))
+}
+
+/** What a driver's settings are now, of those that were changed: the tree does not show them, since there are many. */
+function driverLines(stream: StreamView, request: PlumbingRequest): string[] {
+  if (request.op !== 'configure') return []
+  const told = stream.instances.find(
+    ({ kind, label }) => kind === 'driver' && label === request.module,
+  )?.settings
+  const now = (told as { settings?: Record<string, unknown> } | null | undefined)?.settings ?? {}
+  const changed = Object.keys((request.options ?? {}) as object).filter(name => name in now)
+  return changed.length === 0 ? [] : [`now ${changed.map(name => `${name}=${String(now[name])}`).join(' ')}`]
 }
 
 const isAction = (word: string): word is Action => (ACTIONS as readonly string[]).includes(word)
