@@ -91,6 +91,18 @@ describe('tcp/acknowledge', () => {
     expect(tcb.backoff).toBe(0)
   })
 
+  it('an ACK that echoes a transmission before the last gives none: how long it took nobody knows', () => {
+    const [peer, at] = inFlight(2, {}, { timestamps: true })
+    const { tcb } = peer
+    t.advance(1)
+    const early = (t.tcp.nowMs + tcb.tsOffset) | 0
+    t.advance(5_000)
+    const { srtt, backoff } = tcb
+    expect(backoff).toBeGreaterThan(1)
+    peer.send('A', { ack: at(2), timestamps: [peer.tsNow, early] })
+    expect([tcb.srtt, tcb.backoff]).toEqual([srtt, backoff])
+  })
+
   it('RFC 6298 §5.7, Karn: the doubled timeout stays until there is a sample', () => {
     const [peer, at] = inFlight(3, { settings: { sack: 0 } })
     const { tcb } = peer

@@ -115,6 +115,42 @@ describe('tcp/output: sizes', () => {
   })
 })
 
+describe('tcp/output: pieces', () => {
+  /** Sixty segments in flight, which fill the window, and more to send; `ageMs` later one is acknowledged. */
+  function freed(segments: number, ageMs: number): number[] {
+    const peer = begin(
+      { connection: { sendBytes: 1_000_000 } },
+      { mss: 1_000, windowScale: 7, window: 5_000 },
+    )
+    const { tcb } = peer
+    peer.send('A', { window: 5_000 })
+    Object.assign(tcb, { cwnd: 60_000, ssthresh: 60_000, srtt: 20_000, minRtt: 100 })
+    t.write(tcb, new Uint8Array(200_000))
+    t.take()
+    t.advance(ageMs - 1)
+    tcb.lastOutAt = t.tcp.nowMs
+    t.advance(1)
+    const { cwnd } = tcb
+    peer.send('A', { ack: peer.ack + segments * 1_000 }, {}, false)
+    tcb.cwnd = cwnd
+    t.flush()
+    const sent = lengths()
+    t.finish()
+    return sent
+  }
+
+  it('a small part of the window waits for more, while the next ACK is near; a third of it leaves', () => {
+    expect(freed(3, 15)).toEqual([])
+    expect(freed(20, 15)).toEqual([20_000])
+    begin()
+  })
+
+  it('it does not wait if the next ACK is far', () => {
+    expect(freed(3, 5)).toEqual([3_000])
+    begin()
+  })
+})
+
 describe('tcp/output: small segments', () => {
   it('RFC 1122 §4.2.3.4 (Nagle, SHLD-7): a short segment waits for the ACK of another, full ones do not', () => {
     const peer = begin()

@@ -207,6 +207,21 @@ describe('tcp/recovery: with SACK', () => {
     expect(pipe(tcb, tcb.flight!)).toBeGreaterThan(ssthresh - 5 * MSS)
   })
 
+  it('RFC 9937 §6: below the threshold as much leaves as arrives, and a segment more while it goes forward without new loss', () => {
+    const [peer, at] = inFlight(20)
+    const { tcb } = peer
+    // Half of the window is lost at once.
+    peer.send('A', { ack: at(0), sack: [[at(15), at(20)]] })
+    peer.hear()
+    t.advance(RTT_MS + 15)
+    expect(pipe(tcb, tcb.flight!)).toBeLessThan(tcb.ssthresh)
+    const before = (tcb.sndNxt + tcb.flight!.board.retransmittedBytes) | 0
+    peer.send('A', { ack: at(1), sack: [[at(15), at(20)]] })
+    // One segment arrived: two may leave.
+    expect(t.take().length).toBe(2)
+    expect(((tcb.sndNxt + tcb.flight!.board.retransmittedBytes - before) | 0) / MSS).toBe(1)
+  })
+
   it('RFC 9937: at the end of recovery the window is the threshold', () => {
     const [peer, at] = inFlight(20)
     peer.send('A', { ack: at(0), sack: [[at(1), at(20)]] })
