@@ -36,7 +36,12 @@ export type TcpDrop = 'header-truncated' | 'data-offset-short' | 'data-offset-be
  * @returns bytes of the header, 20 to 60, or why not; a header that is not contiguous is `header-truncated` only if
  * `total` is too short: pull up 60 bytes first
  */
-export function tcpHeaderBytes(bytes: ReadonlyBytes, at: number, end: number, total: number): number | TcpDrop {
+export function tcpHeaderBytes(
+  bytes: ReadonlyBytes,
+  at: number,
+  end: number,
+  total: number,
+): number | TcpDrop {
   if (end - at < TCP_HEADER_BYTES) return 'header-truncated'
   const size = (bytes[at + DATA_OFFSET]! >> 4) << 2
   if (size < TCP_HEADER_BYTES) return 'data-offset-short'

@@ -64,13 +64,13 @@ export async function turn(ms = 2): Promise<void> {
 /** What matters of an error to a program. */
 export function seen(error: unknown): unknown {
   if (!(error instanceof Error)) return error
-  const { name, message, constructor } = error
+  const { name, message } = error
   const isAggregate = error instanceof AggregateError
   const own = Object.fromEntries(Object.entries(error).filter(([, value]) => typeof value !== 'object'))
   return {
     name,
     message,
-    kind: constructor.name,
+    kind: error.constructor.name,
     ...own,
     ...(isAggregate ? { errors: error.errors.map(seen) } : {}),
   }
