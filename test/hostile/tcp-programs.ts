@@ -11,6 +11,7 @@ export class AttackedProgram {
   /** Read, and not yet sent back. */
   private waiting: Mblk | null = null
   private shut = false
+  private ended = false
 
   constructor(connection: TcpConnection) {
     this.connection = connection
@@ -22,7 +23,10 @@ export class AttackedProgram {
     const { connection } = this
     connection.onReadable = () => this.turnRound()
     connection.onWritable = () => this.turnRound()
-    connection.onEnd = () => this.close()
+    connection.onEnd = () => {
+      this.ended = true
+      this.turnRound()
+    }
     return this
   }
 
@@ -64,7 +68,11 @@ export class AttackedProgram {
     for (;;) {
       const mp = this.waiting ?? connection.getmsg()
       this.waiting = null
-      if (mp === null) return
+      if (mp === null) {
+        // All that came was returned.
+        if (this.ended) this.close()
+        return
+      }
       try {
         if (connection.putmsg(mp)) continue
       } catch {
