@@ -179,7 +179,7 @@ export class NodeLoop {
 
   /** No program waits for the event loop to tell it something: its answer is worth more than the next packet. */
   private get mayGoOn(): boolean {
-    return this.runtime.programEvents === 0
+    return this.runtime.scheduler.programEvents === 0
   }
 
   /** Looks for a packet for a short while. @returns whether one came */

@@ -29,7 +29,7 @@ beforeEach(() => {
 afterEach(async () => {
   expect(host.refs()).toBe(0)
   await host.finish()
-  expect(host.runtime.programEvents).toBe(0)
+  expect(host.runtime.scheduler.programEvents).toBe(0)
 })
 
 describe('socket/net: addresses', () => {

@@ -122,14 +122,14 @@ export class TcpHandle extends AsyncResource {
   private wake(): void {
     if (this.due) return
     this.due = true
-    this.runtime.programEvents++
+    this.runtime.scheduler.programEvents++
     setImmediate(stepOf, this)
   }
 
   /** One event. For the event loop only. */
   step(): void {
     this.due = false
-    this.runtime.programEvents--
+    this.runtime.scheduler.programEvents--
     if (this.owner === null) return
     try {
       this.runInAsyncScope(this.next, this)

@@ -136,13 +136,13 @@ export class Server extends net.Server {
   #wake(listening: Listening): void {
     if (listening.due) return
     listening.due = true
-    this.#host.runtime.programEvents++
+    this.#host.runtime.scheduler.programEvents++
     setImmediate(() => this.#acceptNext(listening))
   }
 
   #acceptNext(listening: Listening): void {
     listening.due = false
-    this.#host.runtime.programEvents--
+    this.#host.runtime.scheduler.programEvents--
     if (listening !== this.#listening) return
     const connection = this.#accept(listening.listener)
     if (connection === null) return

@@ -40,11 +40,6 @@ export class Runtime {
    * {@link refresh} first.
    */
   readonly recent = new Float64Array(1)
-  /**
-   * Events that a program is told of by the host's event loop, not by the run queue, and that wait for it: whoever drives the
-   * stack lets it have its turn before it looks for more work.
-   */
-  programEvents = 0
   readonly registry = new Registry()
   /** Open streams, in the order of opening. */
   readonly streams = new Set<Stream>()

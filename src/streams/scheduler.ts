@@ -9,6 +9,8 @@ import { deliver, fault, put } from './putnext.ts'
 
 /** Service procedures run in one go before the caller gets control back. */
 export const RUN_BUDGET = 4_096
+/** The same, from the moment on when a program waits for an event of the host's event loop: a segment's way up and its answer's down. */
+const HURRIED_BUDGET = 16
 
 export class Scheduler {
   private first: AnyQueue | null = null
@@ -18,6 +20,11 @@ export class Scheduler {
   private readonly wake: () => void
   /** Procedures run since the start. */
   runs = 0
+  /**
+   * Events that a program is told of by the host's event loop, not by the run queue, and that wait for it: the run queue, and
+   * whoever drives it, lets the event loop have its turn soon.
+   */
+  programEvents = 0
 
   constructor(wake: () => void) {
     this.wake = wake
@@ -62,14 +69,16 @@ export class Scheduler {
     if (this.running) return 0
     this.running = true
     let count = 0
+    let end = budget
     try {
-      for (let q = this.first; q !== null && count < budget; q = this.first) {
+      for (let q = this.first; q !== null && count < end; q = this.first) {
         this.first = q.runNext
         if (this.first === null) this.last = null
         q.runNext = null
         q.enabled = false
         count++
         this.runOne(q)
+        if (this.programEvents > 0 && end > count + HURRIED_BUDGET) end = count + HURRIED_BUDGET
       }
     } finally {
       this.running = false
