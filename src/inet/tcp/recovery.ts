@@ -12,6 +12,9 @@ import { F_REORDERING, F_SACK, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { beginUndo, isSpurious, undo } from './undo.ts'
 
+/** RFC 5682 §3.1 step 3a: the congestion window when the timeout was a true one. */
+const FRTO_WINDOW_SEGMENTS = 3
+
 /**
  * Reacts to an ACK in which something happened: called with the scoreboard up to date.
  * @returns microseconds after which RACK looks again; 0: it need not
@@ -184,7 +187,11 @@ function inLoss(tcp: Tcp, tcb: Tcb, flight: Flight, result: AckResult, withSack:
     if (result.originalDelivered) return endLoss(tcp, tcb, flight)
     if (((tcb.sndNxt - flight.recoveryPoint) | 0) > 0) {
       // Step 3a: after new data a duplicate.
-      if (result.sacked > 0 || result.advanced === 0) flight.frto = false
+      if (result.sacked > 0 || result.advanced === 0) {
+        flight.frto = false
+        // So much that one retransmission may leave beside the two new segments, whatever became of them.
+        tcb.cwnd = Math.max(tcb.cwnd, FRTO_WINDOW_SEGMENTS * tcb.sndMss)
+      }
     } else if (result.advanced > 0) {
       // Step 2b: the retransmission was acknowledged; new data tells whether the rest arrives by itself.
       flight.recoveryPoint = tcb.sndNxt
@@ -229,8 +236,8 @@ export function enterLoss(tcp: Tcp, tcb: Tcb, flight: Flight): void {
   flight.recoveryPoint = tcb.sndNxt
   flight.cwndLimited = false
   tcb.cwnd = pipe(tcb, flight) + tcb.sndMss
-  // RFC 5682 §2.1: not when a retransmission was lost again.
-  flight.frto = (fresh || tcb.backoff > 0) && (tcb.flags & F_SACK) !== 0 && flight.mtuProbeSize === 0
+  // RFC 5682 §2.1: not when a retransmission was lost again. What was doubled before the last progress says nothing of that.
+  flight.frto = (fresh || flight.timeouts > 0) && (tcb.flags & F_SACK) !== 0 && flight.mtuProbeSize === 0
 }
 
 /** RFC 8985 §6.3: the first, and whatever RACK would take for lost by now. */
