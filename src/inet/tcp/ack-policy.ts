@@ -8,8 +8,10 @@ import { clearTimer, setTimer } from './timers.ts'
 
 /** MUST-40: less than half a second, whatever the setting says. */
 export const DELAYED_ACK_MAX_MS = 499
-/** Smaller segments say nothing of the peer's MSS (RFC 9293 §3.7.1: the default). */
+/** A smaller segment says nothing of the peer's MSS (RFC 9293 §3.7.1: the default), unless the one before had the same size. */
 const FULL_SEGMENT_MIN = 536
+/** No peer's MSS is smaller, as `mssMin` has it. */
+const SMALL_SEGMENT_MIN = 48
 
 /** An acknowledgment has to leave at the next flush (MUST-58, 59: once for all that came). */
 export function ackNow(tcp: Tcp, tcb: Tcb): void {
@@ -23,10 +25,7 @@ export function ackNow(tcp: Tcp, tcb: Tcb): void {
  * @param length - bytes by which `rcvNxt` moved on
  */
 export function dataReceived(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment, length: number): void {
-  const size = seg.gsoSize > 0 ? seg.gsoSize : length
-  if (size > tcb.rcvMss) tcb.rcvMss = size
-  else if (size < tcb.rcvMss && size >= FULL_SEGMENT_MIN && (seg.control & PSH) === 0 && seg.gsoSize === 0)
-    tcb.rcvMss = size
+  measurePeer(tcb, intake, seg, length)
   if (intake.quickAcks > 0 || tcb.settings.quickAck) {
     intake.quickAcks--
     return ackNow(tcp, tcb)
@@ -38,6 +37,17 @@ export function dataReceived(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment, l
   tcb.flags |= F_ACK_DELAYED
   tcp.counters['acks-delayed']++
   setTimer(tcp, tcb, T_DELAYED_ACK, (tcp.nowMs + Math.min(delayedAckMs, DELAYED_ACK_MAX_MS)) | 0)
+}
+
+/** What the peer's full segments carry, by what comes: the largest, and less when what is not pushed is smaller. */
+function measurePeer(tcb: Tcb, intake: Intake, seg: Segment, length: number): void {
+  const size = seg.gsoSize > 0 ? seg.gsoSize : length
+  const { lastBytes } = intake
+  intake.lastBytes = size
+  if (size === tcb.rcvMss) return
+  if (size > tcb.rcvMss) tcb.rcvMss = size
+  else if ((seg.control & PSH) !== 0 || seg.gsoSize > 0) return
+  else if (size >= FULL_SEGMENT_MIN || (size === lastBytes && size >= SMALL_SEGMENT_MIN)) tcb.rcvMss = size
 }
 
 /**

@@ -40,6 +40,8 @@ export class Intake {
   finSeq = 0
   /** Acknowledgments that are not delayed yet. */
   quickAcks = 0
+  /** Bytes of the segment that came last, or of each of a super-segment's. */
+  lastBytes = 0
   /** A duplicate to report (RFC 2883). */
   hasDuplicate = false
   duplicateLeft = 0
@@ -77,6 +79,7 @@ export class IntakePool {
     }
     intake.tcb = tcb
     intake.quickAcks = QUICK_ACKS
+    intake.lastBytes = 0
     this.link(intake)
     this.inUse++
     return intake

@@ -47,9 +47,11 @@ class Peer:
         self.listener = None
         self.socket = None
         self.options = []
+        self.number = 0
 
     def make(self, address):
-        made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        made = socket.socket(family, socket.SOCK_STREAM, self.number)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         for level, name, value in self.options:
             made.setsockopt(level, name, value)
@@ -65,6 +67,10 @@ class Peer:
             self.socket.setsockopt(*entry)
         else:
             self.options.append(entry)
+
+    def protocol(self, number):
+        """Of the sockets that are made later, where it is not plain TCP."""
+        self.number = number
 
     def linger(self, seconds):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))

@@ -222,6 +222,16 @@ def ecn_agreed(wire):
         raise Failed("the SYN-ACK says that it is ECN-capable")
 
 
+@case("RFC 9768 §3.1.2: a SYN that asks for AccECN is answered as by whoever knows only the classic kind")
+def accurate_ecn(wire):
+    host = Host(wire, ECHO)
+    host.send("SECN", options=[("MSS", 1_460), (174, b"\0" * 9), ("NOP", None)])
+    answer = host.expect("SAE")
+    host.next, host.got = (host.next + 1) % (1 << 32), (answer[TCP].seq + 1) % (1 << 32)
+    host.ack()
+    host.alive()
+
+
 @case("RFC 3168 §6.1.1: a SYN with only one of the two flags asks for nothing")
 def ecn_half_asked(wire):
     for flags in ("SE", "SC"):
