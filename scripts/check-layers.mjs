@@ -57,10 +57,15 @@ const BUILTINS = {
 }
 
 /**
- * npm packages, by folder: configuration is read at the top of the house.
+ * npm packages, by folder: configuration is read at the top of the house, and reports are drawn there.
  * @type {Readonly<Record<string, readonly string[]>>}
  */
-const PACKAGES = { node: ['yaml', 'valibot'], lab: ['yaml', 'valibot'], cli: ['yaml', 'valibot'] }
+const PACKAGES = {
+  node: ['yaml', 'valibot'],
+  lab: ['yaml', 'valibot'],
+  bench: ['d3-scale', 'd3-shape'],
+  cli: ['yaml', 'valibot'],
+}
 
 /** Folders that run compliance suites for the user, outside the tests. */
 const MAY_USE_TESTING = ['bench', 'cli']
