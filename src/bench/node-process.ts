@@ -12,6 +12,7 @@ import { type CopyTotals, copyTotals } from './copies-check.ts'
 import { endProcess } from './end-process.ts'
 import type { HeapState } from './heap.ts'
 import type { ProbeQuestion } from './node-probe.ts'
+import { type End, moveTo } from './placement.ts'
 
 const START_TIMEOUT_MS = 15_000
 const PROBE_TIMEOUT_MS = 10_000
@@ -25,6 +26,8 @@ export interface NodeProcessOptions {
   readonly directory: string
   /** The file of the command line; this package's own by default. */
   readonly program?: string
+  /** Whose processor it runs on; by default the scheduler decides. */
+  readonly end?: End
 }
 
 /** What the node has counted since it began. */
@@ -61,6 +64,7 @@ export class NodeProcess {
     })
     const ready = once(child.stdio[READY_FD] as NodeJS.ReadableStream, 'data')
     await this.orEnd(ready, START_TIMEOUT_MS, 'does not become ready')
+    if (this.options.end !== undefined) moveTo(this.options.end, child.pid!)
   }
 
   /** Asks the control port; the answer itself leaves garbage on the node's heap. */

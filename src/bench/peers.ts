@@ -8,6 +8,7 @@ import { StackError } from '../base/errors.ts'
 import { insideNamespace } from '../host/namespace.ts'
 import { findProgram } from '../host/privilege.ts'
 import type { Shim } from '../host/shim.ts'
+import { type End, onProcessor } from './placement.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const BUILD_SCRIPT = 'scripts/build-peers'
@@ -38,16 +39,21 @@ export interface Place {
   readonly shim: Shim
   /** Path of a network namespace. */
   readonly namespace: string
+  /** Whose processor it runs on; by default the scheduler decides. */
+  readonly end?: End
 }
+
+/** The same place on an end's own processor. */
+export const at = (place: Place, end: End): Place => ({ ...place, end })
 
 /** A new process is in the namespace of the thread that makes it. */
 export function spawnIn(
-  { shim, namespace }: Place,
+  { shim, namespace, end }: Place,
   command: string,
   args: readonly string[],
   options: SpawnOptions,
 ): ChildProcess {
-  return insideNamespace(shim, namespace, () => spawn(command, args, options))
+  return insideNamespace(shim, namespace, () => spawn(...onProcessor(end, command, args), options))
 }
 
 interface Ended {
@@ -87,6 +93,19 @@ async function textOf(stream: NodeJS.ReadableStream): Promise<string> {
   let text = ''
   for await (const chunk of stream) text += String(chunk)
   return text
+}
+
+/** Runs a program to its end. @returns what it printed @throws StackError `ERR_HOST` if it failed */
+export async function outputIn(
+  place: Place,
+  command: string,
+  args: readonly string[],
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const { code, stdout, stderr } = await runIn(place, command, args, timeoutMs, signal)
+  if (code === 0) return stdout
+  throw new StackError('ERR_HOST', `${command} ended with ${code}: ${(stderr || stdout).trim().slice(-500)}`)
 }
 
 export interface Load {

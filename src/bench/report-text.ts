@@ -67,8 +67,9 @@ export function udpReportText(report: UdpReport): string {
 }
 
 /** What the command prints for a person. */
-export function tcpReportText({ machine, rounds, seconds, scenarios, requirements }: TcpReport): string {
-  const head = `${machineText(machine)}\n${rounds} rounds, loads of ${seconds} s; medians and ranges`
+export function tcpReportText(report: TcpReport): string {
+  const { machine, rounds, seconds, placement, scenarios, requirements } = report
+  const head = `${machineText(machine)}\n${rounds} rounds, loads of ${seconds} s; medians and ranges; ${placement}`
   const bodies = scenarios.map(({ name, title, arms, ratios }) => {
     const measured = arms.flatMap(arm =>
       Object.entries(arm.figures).map(([what, { median, min, max }]) => [

@@ -1,6 +1,9 @@
 /** What the scenarios of `bench tcp` compare: each arm makes its own namespaces once and starts its ends anew every round. */
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { endProcess } from './end-process.ts'
 import { NodeProcess } from './node-process.ts'
-import { type Place, runPeer } from './peers.ts'
+import { at, outputIn, type Place, runPeer, spawnIn } from './peers.ts'
 import type { BenchSite } from './site.ts'
 import type { TcpEndOptions, TcpEndSent } from './tcp-end.ts'
 import { EndProcess, PeerProcess } from './tcp-ends.ts'
@@ -41,7 +44,7 @@ export const gbitOf = ({ bytes, seconds }: TcpEndSent): number =>
 /** Bulk both ways and ping-pong from the kernel's sockets to whatever is at the far end. */
 async function bulkLoads(place: Place, address: string, times: LoadTimes): Promise<Record<string, number>> {
   const load = (mode: string, port: number) =>
-    runPeer(place, 'tcp-load', [mode, address, String(port)], times)
+    runPeer(at(place, 'near'), 'tcp-load', [mode, address, String(port)], times)
   const into = await load('send', PORT_DISCARD)
   const outOf = await load('receive', PORT_CHARGEN)
   const turns = await load('pingpong', PORT_ECHO)
@@ -69,7 +72,7 @@ export class CeilingArm implements Arm {
     this.place = site.namespace(offload ? 'ceiling' : 'plainceiling')
     tuneKernel(this.place)
     const args = [TUN, FAR, `--linger=${LINGER_US}`, ...(offload ? [] : ['--no-offload'])]
-    this.peer = new PeerProcess(this.place, 'tun-tcp', args)
+    this.peer = new PeerProcess(at(this.place, 'far'), 'tun-tcp', args)
   }
 
   async start(): Promise<void> {
@@ -113,7 +116,7 @@ export class NodeArm implements Arm {
       chargen: { port: PORT_CHARGEN },
     }
     const config = { version: 1 as const, name: label, links: [link], services }
-    this.inside = new NodeProcess({ directory: site.directory, config })
+    this.inside = new NodeProcess({ directory: site.directory, config, end: 'far' })
   }
 
   start(): Promise<void> {
@@ -234,6 +237,51 @@ export class KernelArm implements Arm {
   }
 }
 
+/** iperf3(1) over a veth pair: what people compare with. Only where it is installed. */
+export class Iperf3Arm implements Arm {
+  readonly name = 'iperf3'
+  readonly title = 'iperf3 over veth'
+  private readonly pair: Pair
+  private server: ChildProcess | null = null
+
+  constructor(site: BenchSite) {
+    this.pair = makePair(site, 'iperf')
+  }
+
+  async start(): Promise<void> {
+    this.server = spawnIn(this.pair.right, 'iperf3', ['-s', '--forceflush'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    await once(this.server.stdout!, 'data')
+  }
+
+  async run({ seconds, warmupSeconds, signal }: LoadTimes): Promise<Record<string, number>> {
+    const args = [
+      '-c',
+      RIGHT_KERNEL,
+      '-t',
+      String(Math.ceil(seconds)),
+      '-O',
+      String(Math.ceil(warmupSeconds)),
+      '-J',
+    ]
+    const told = await outputIn(
+      this.pair.left,
+      'iperf3',
+      args,
+      (seconds + warmupSeconds + 15) * 1_000,
+      signal,
+    )
+    const { end } = JSON.parse(told) as { end: { sum_received: { bits_per_second: number } } }
+    return { 'Gbit/s': end.sum_received.bits_per_second * 1e-9 }
+  }
+
+  async stop(): Promise<void> {
+    await endProcess(this.server)
+    this.server = null
+  }
+}
+
 /** A stack at one end of a device in a process that can be asked for its copies. */
 export class StackArm implements Arm {
   readonly name = 'stack'
@@ -244,7 +292,7 @@ export class StackArm implements Arm {
   constructor(site: BenchSite) {
     this.place = site.namespace('stack')
     tuneKernel(this.place)
-    this.end = new EndProcess(this.place, endOptions(this.place, {}))
+    this.end = new EndProcess(at(this.place, 'far'), endOptions(this.place, {}))
   }
 
   start(): Promise<void> {

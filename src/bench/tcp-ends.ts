@@ -6,6 +6,7 @@ import { insideNamespace } from '../host/namespace.ts'
 import { compiledFile } from '../lab/node-process.ts'
 import { endProcess } from './end-process.ts'
 import { type Place, peerPath, spawnIn } from './peers.ts'
+import { moveTo } from './placement.ts'
 import type { TcpEndOptions, TcpEndQuestion } from './tcp-end.ts'
 
 const START_TIMEOUT_MS = 15_000
@@ -35,6 +36,7 @@ export class EndProcess {
       this.said = (this.said + String(chunk)).slice(-STDERR_TAIL_BYTES)
     })
     await this.answer(START_TIMEOUT_MS)
+    if (this.place.end !== undefined) moveTo(this.place.end, child.pid!)
   }
 
   /** @throws StackError `ERR_HOST` with what it said */

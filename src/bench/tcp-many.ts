@@ -1,6 +1,6 @@
 /** Many connections: how fast they come and go, and what they weigh while they wait. */
 import { setSysctl } from '../host/sysctl.ts'
-import { runPeer } from './peers.ts'
+import { at, runPeer } from './peers.ts'
 import type { BenchSite } from './site.ts'
 import { type Arm, type LoadTimes, NodeArm } from './tcp-arms.ts'
 import { PeerProcess } from './tcp-ends.ts'
@@ -44,7 +44,7 @@ export class ChurnArm implements Arm {
     const place = this.node?.place ?? this.pair!.left
     const address = this.node === null ? RIGHT_KERNEL : FAR
     const args = ['churn', address, String(PORT_DISCARD), `--connections=${AT_ONCE}`]
-    const told = await runPeer(place, 'tcp-load', args, times)
+    const told = await runPeer(at(place, 'near'), 'tcp-load', args, times)
     return { 'connections/s': told['perSecond'] as number, failed: told['failed'] as number }
   }
 
@@ -86,7 +86,7 @@ export class HoldArm implements Arm {
       `--interval=${times.seconds}`,
       `--source=${SOURCES[0]}`,
     ]
-    const load = runPeer(place, 'tcp-load', args, { ...times, warmupSeconds: 0 })
+    const load = runPeer(at(place, 'near'), 'tcp-load', args, { ...times, warmupSeconds: 0 })
     // Opening takes some seconds; in the middle of the echoes is soon enough to look.
     await new Promise(resolve => setTimeout(resolve, times.seconds * 500 + 15_000))
     const full = await inside.heap('collected')

@@ -36,6 +36,8 @@ export interface TcpReport {
   readonly machine: Machine
   readonly rounds: number
   readonly seconds: number
+  /** Where the ends ran, in words. */
+  readonly placement: string
   readonly scenarios: readonly ScenarioReport[]
   readonly requirements: readonly Requirement[]
   readonly warnings: readonly string[]
@@ -59,6 +61,7 @@ export function reportOf(
   machine: Machine,
   rounds: number,
   seconds: number,
+  placement: string,
   measured: readonly ScenarioRounds[],
 ): TcpReport {
   const scenarios = measured.map(scenarioReport)
@@ -67,9 +70,10 @@ export function reportOf(
     machine,
     rounds,
     seconds,
+    placement,
     scenarios,
     requirements: measured.flatMap(requirementsOf),
-    warnings: warningsOf(machine, rounds, scenarios),
+    warnings: [...warningsOf(machine, rounds, scenarios), ...measured.flatMap(missingArms)],
   }
 }
 
@@ -77,7 +81,8 @@ const samplesOf = ({ arms }: ScenarioRounds, arm: string, figure: string): numbe
   (arms.find(({ name }) => name === arm)?.rounds ?? []).map(round => round[figure] ?? Number.NaN)
 
 function scenarioReport(scenario: ScenarioRounds): ScenarioReport {
-  const { name, title, demands } = scenario
+  const { name, title } = scenario
+  const demands = measurable(scenario)
   const arms = scenario.arms.map(arm => ({
     name: arm.name,
     title: arm.title,
@@ -103,8 +108,12 @@ function scenarioReport(scenario: ScenarioRounds): ScenarioReport {
   return { name, title, arms, ratios }
 }
 
+/** A demand against an arm that this machine cannot run is left out; a warning says so. */
+const measurable = ({ demands, arms }: ScenarioRounds): readonly Demand[] =>
+  demands.filter(({ against }) => against === undefined || arms.some(({ name }) => name === against))
+
 function requirementsOf(scenario: ScenarioRounds): Requirement[] {
-  return scenario.demands.map(({ figure, arm, against, limit }) => {
+  return measurable(scenario).map(({ figure, arm, against, limit }) => {
     const own = samplesOf(scenario, arm, figure)
     const name = `${scenario.name}: ${arm}, ${figure}`
     if (against === undefined) return overRounds(name, limit, '', own, summarize(own).median)
@@ -112,6 +121,11 @@ function requirementsOf(scenario: ScenarioRounds): Requirement[] {
     return overRounds(`${name}, against ${against}`, limit, 'times', samples, medianOfRatios)
   })
 }
+
+const missingArms = ({ name, demands, arms }: ScenarioRounds): string[] =>
+  demands
+    .filter(({ against }) => against !== undefined && !arms.some(arm => arm.name === against))
+    .map(({ against }) => `${name}: not compared with ${against}, which is not installed`)
 
 function warningsOf(machine: Machine, rounds: number, scenarios: readonly ScenarioReport[]): string[] {
   const warnings: string[] = []

@@ -1,6 +1,16 @@
 /** The scenarios of `bench tcp`, and what each must show. */
+import { findProgram } from '../host/privilege.ts'
 import type { BenchSite } from './site.ts'
-import { type Arm, CeilingArm, CeilingPairArm, KernelArm, NodeArm, PairArm, StackArm } from './tcp-arms.ts'
+import {
+  type Arm,
+  CeilingArm,
+  CeilingPairArm,
+  Iperf3Arm,
+  KernelArm,
+  NodeArm,
+  PairArm,
+  StackArm,
+} from './tcp-arms.ts'
 import { FairnessArm, GoodputArm, type Impairment } from './tcp-impaired.ts'
 import { ChurnArm, HoldArm } from './tcp-many.ts'
 import type { Demand } from './tcp-report.ts'
@@ -76,6 +86,7 @@ export const SCENARIOS: readonly Scenario[] = [
     demands: [
       against(PAIR, 'messages', 'ceiling', { atLeast: 0.8 }),
       against(PAIR, 'messages', 'kernel', { atLeast: 1 }),
+      against(PAIR, 'messages', 'iperf3', { atLeast: 1 }),
       against(PAIR, 'duplex', 'messages', { atLeast: 0.5 }),
       against(PAIR, 'duplex', 'nodenet', { atLeast: 1 }),
     ],
@@ -85,6 +96,7 @@ export const SCENARIOS: readonly Scenario[] = [
       new PairArm(site, 'duplex', 'Putnext to Putnext, net.Socket', { edge: 'duplex' }),
       new PairArm(site, 'nodenet', 'node:net over veth', { kind: 'kernel', edge: 'duplex' }),
       new KernelArm(site, 'kernelpair'),
+      ...(findProgram(['iperf3']) === null ? [] : [new Iperf3Arm(site)]),
     ],
   },
   {

@@ -1,6 +1,6 @@
 /** Places of a TCP measurement: namespaces, and how the ends in them reach each other. */
 import { setSysctl } from '../host/sysctl.ts'
-import type { Place } from './peers.ts'
+import { at, type Place } from './peers.ts'
 import type { BenchSite } from './site.ts'
 import type { TcpEndOptions } from './tcp-end.ts'
 
@@ -42,8 +42,8 @@ export const RIGHT_KERNEL = '10.77.1.2'
 
 /** @param label - lower-case letters */
 export function makePair(site: BenchSite, label: string): Pair {
-  const left = site.namespace(`${label}left`)
-  const right = site.namespace(`${label}right`)
+  const left = at(site.namespace(`${label}left`), 'near')
+  const right = at(site.namespace(`${label}right`), 'far')
   site.control(left.namespace, control => {
     control.createVeth('veth0', { name: 'veth0', namespace: right.namespace, up: true }, { up: true })
     control.addAddress('veth0', `${LEFT_KERNEL}/24`)

@@ -5,6 +5,7 @@
 import { StackError } from '../base/errors.ts'
 import { describeMachine } from './machine.ts'
 import { buildPeers } from './peers.ts'
+import { describePlacement } from './placement.ts'
 import { type OnProgress, Progress } from './progress.ts'
 import { BenchSite, requirePrivileges } from './site.ts'
 import { rotated } from './statistics.ts'
@@ -48,7 +49,7 @@ export async function run(options: TcpBenchOptions = {}): Promise<TcpReport> {
       const times = { seconds: scenario.seconds ?? seconds, warmupSeconds: WARMUP_SECONDS, signal }
       measured.push(await measure(scenario, rounds, times, progress))
     }
-    return reportOf(machine, rounds, seconds, measured)
+    return reportOf(machine, rounds, seconds, describePlacement(), measured)
   } catch (error) {
     // Ctrl-C reaches the arms as well: that they ended is no error of theirs then.
     signal?.throwIfAborted()
