@@ -85,7 +85,7 @@ describe('the repository', () => {
       ...manifest.peerDependencies,
     })
     expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(String(version)))).toEqual([])
-    expect(Object.keys(manifest.dependencies).sort()).toEqual(['valibot', 'yaml'])
+    expect(Object.keys(manifest.dependencies).sort()).toEqual(['d3-scale', 'd3-shape', 'valibot', 'yaml'])
   })
 
   it('locks the packages of every platform: npm ci refuses a lock without them', () => {
