@@ -31,6 +31,7 @@ function choose(status: string): Placement | null {
 export function parseProcessors(status: string): readonly number[] {
   const list = /^Cpus_allowed_list:[ \t]*(\S+)$/m.exec(status)?.[1] ?? ''
   return list.split(',').flatMap(part => {
+    if (part === '') return []
     const [first, last = first] = part.split('-').map(Number)
     if (first === undefined || last === undefined || Number.isNaN(first) || Number.isNaN(last)) return []
     return Array.from({ length: last - first + 1 }, (_, i) => first + i)
