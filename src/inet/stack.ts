@@ -14,6 +14,7 @@ import {
   addRoute,
   clearPathMtu,
   describeIp,
+  doubtPath,
   isOwnAddress,
   pathMtu,
   type RouteOptions,
@@ -91,6 +92,7 @@ export class InetStack {
       pathMtu: this.pathMtu.bind(this),
       lowerPathMtu: (family: number, w0: number, w1: number, w2: number, w3: number, mtu: number) =>
         lowerPathMtu(ip, family, w0, w1, w2, w3, mtu),
+      doubtPath: (w0: number, w1: number, w2: number, w3: number) => doubtPath(ip, w0, w1, w2, w3),
     }
     this.tcpControl.link(ipForTcp, { paths })
     this.udpControl = Stream.open(runtime, 'udp', { name: 'udp-control' })

@@ -6,7 +6,7 @@
  * stays where it is and closes the window: that is how it pauses.
  */
 import { StackError } from '../base/errors.ts'
-import type { Connection } from '../inet/tcp/connection.ts'
+import { type Connection, closeError } from '../inet/tcp/connection.ts'
 import { type ConnectOptions, setConnection } from '../inet/tcp/control.ts'
 import { localName, remoteName } from '../inet/tcp/describe.ts'
 import type { CloseReason } from '../inet/tcp/host.ts'
@@ -18,6 +18,8 @@ import {
   ORDREL_IND,
   ORDREL_REQ,
   primitiveOf,
+  TROUBLE_IND,
+  troubleCode,
   URGENT_IND,
   URGENT_REQ,
 } from '../inet/tcp/primitives.ts'
@@ -64,6 +66,12 @@ export class TcpConnection implements Program {
   onClosed: ((reason: CloseReason, error: StackError | null) => void) | null = null
   /** Called when the peer announces urgent data (RFC 6093): {@link urgentAhead} says where it ends. */
   onUrgent: (() => void) | null = null
+  /**
+   * Called when something goes wrong that does not end the connection (RFC 9293 §3.9.1.8), once until the peer acknowledges
+   * something: `ERR_TIMED_OUT` when what was sent was not acknowledged for several timeouts (`r1Retries`), `ERR_HOST_UNREACHABLE` and
+   * the like when ICMP says so. Not with the setting `troubleReports` off.
+   */
+  onTrouble: ((error: StackError) => void) | null = null
   private dataCallback: (() => void) | null = null
   private readonly connection: Connection
   /** {@link shutdown} was called. */
@@ -327,6 +335,7 @@ export class TcpConnection implements Program {
   /** @param mp - consumed */
   private tell(mp: Mblk): void {
     const primitive = primitiveOf(mp)
+    if (primitive === TROUBLE_IND) return this.tellTrouble(mp)
     freemsg(mp)
     switch (primitive) {
       case CONN_CON:
@@ -339,6 +348,13 @@ export class TcpConnection implements Program {
       case DISCON_IND:
         return this.onClosed?.(this.connection.reason!, this.connection.error)
     }
+  }
+
+  /** @param mp - consumed */
+  private tellTrouble(mp: Mblk): void {
+    const code = troubleCode(mp)
+    freemsg(mp)
+    if (this.onTrouble !== null) this.onTrouble(closeError('timed-out', code)!)
   }
 
   writable(): void {

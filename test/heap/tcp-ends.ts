@@ -115,6 +115,8 @@ export class End implements TcpHost {
   closed = (): void => {}
   urgent = (): void => {}
   lowerPathMtu = (): void => {}
+  trouble = (): void => {}
+  doubtPath = (): void => {}
   event = (): void => {}
 }
 

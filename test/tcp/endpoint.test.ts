@@ -228,6 +228,25 @@ describe.each(['loopback', 'wire'] as const)('socket/tcp-endpoint over %s', how 
   })
 })
 
+describe('socket/tcp-endpoint: trouble', () => {
+  it('SHLD-9: a program hears when what it sends is not acknowledged for long, in front of what it has not read', () => {
+    t = new TcpStacks('wire')
+    const { client, server } = t.pair()
+    const heard: unknown[] = []
+    client.onTrouble = error => heard.push(error.code)
+    client.onClosed = reason => heard.push(reason)
+    server.write(text('unread'))
+    t.settle()
+    t.server.stack.removeAddress('wire0', '10.77.0.2/24')
+    client.write(text('lost'))
+    t.advance(30_000)
+    expect([heard, client.state]).toEqual([['ERR_TIMED_OUT'], 'ESTABLISHED'])
+    t.server.stack.addAddress('wire0', '10.77.0.2/24')
+    t.advance(60_000)
+    expect([readAll(client), readAll(server), heard.length]).toEqual(['unread', 'lost', 1])
+  })
+})
+
 describe('socket/tcp-endpoint: what is refused', () => {
   it.each([
     ['an address that is none', { address: 'nowhere', port: 1 }, 'ERR_BAD_ADDRESS'],

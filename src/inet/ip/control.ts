@@ -225,6 +225,16 @@ export function clearPathMtu(ip: Ip): void {
   ip.destinations.invalidate()
 }
 
+/**
+ * A transport's negative advice (RFC 1122 §3.3.1.4): what it sends to an address is not answered. The cached way there is
+ * dropped, so that the next packet takes what the routes and the links say then; a path MTU that was learnt stays.
+ * @param w0 - the address, four int32 words
+ */
+export function doubtPath(ip: Ip, w0: number, w1: number, w2: number, w3: number): void {
+  ip.counters['paths-doubted']++
+  ip.destinations.forget(w0, w1, w2, w3)
+}
+
 /** All of it as a JSON value. */
 export function describeIp(ip: Ip): Record<string, unknown> {
   return {

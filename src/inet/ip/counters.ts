@@ -16,6 +16,7 @@ export const IP_COUNTERS = [
   'icmp-errors-out',
   'icmp-errors-in',
   'path-mtu-updates',
+  'paths-doubted',
   // Headers
   'empty',
   'ip-version',

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { IpFixture } from '../testing/ip-fixture.ts'
 import { MAPPED_WORD } from '../unitdata.ts'
 import { KIND_UNICAST } from './addresses.ts'
-import { addRoute } from './control.ts'
+import { addRoute, doubtPath } from './control.ts'
 import { DEST_INTERFACE, DEST_KIND, DEST_MTU } from './destinations.ts'
 
 let fixture: IpFixture
@@ -39,6 +39,21 @@ describe('ip/destinations', () => {
     addRoute(fixture.ip, { prefix: '192.0.2.0/24', interface: 'tun0' })
     destinations.find4(0x0a000001)
     expect(destinations.misses).toBe(before + 1)
+  })
+
+  it('RFC 1122 §3.3.1.4: negative advice has the way to one address found anew; what was learnt of its size stays', () => {
+    fixture = new IpFixture()
+    const { ip } = fixture
+    const { destinations } = ip
+    ip.pathMtu.set(0, 0, MAPPED_WORD, 0x0a000001, 1_000, 0)
+    const mtu = (word: number): number => destinations.table[destinations.find4(word) + DEST_MTU]!
+    expect([mtu(0x0a000001), mtu(0x0a000003)]).toEqual([1_000, 1_500])
+    const before = destinations.misses
+    doubtPath(ip, 0, 0, MAPPED_WORD, 0x0a000001)
+    // Of an address that nobody sent to there is nothing to forget.
+    doubtPath(ip, 0, 0, MAPPED_WORD, 0x0a000009)
+    expect([mtu(0x0a000001), mtu(0x0a000003)]).toEqual([1_000, 1_500])
+    expect([destinations.misses - before, ip.counters['paths-doubted']]).toEqual([1, 2])
   })
 
   it('a path that was lowered is lowered for every interface to leave by, and for nobody else', () => {

@@ -114,6 +114,20 @@ export class Destinations {
     )
   }
 
+  /** The way to an address, by the routes' choice, is found anew for the next packet. */
+  forget(w0: number, w1: number, w2: number, w3: number): void {
+    const at = this.slot(w0, w1, w2, w3, 0)
+    const { table } = this
+    const holds =
+      table[at + ADDRESS + 3] === w3 &&
+      table[at + ADDRESS + 2] === w2 &&
+      table[at + ADDRESS + 1] === w1 &&
+      table[at + ADDRESS] === w0 &&
+      table[at + SCOPE] === 0
+    // No generation has this number.
+    if (holds) table[at + GENERATION] = 0
+  }
+
   /** A path was found to take less: every entry of the address learns it, the others stay good. */
   lowerMtu(w0: number, w1: number, w2: number, w3: number, mtu: number, expiresAt: number): void {
     const { table } = this

@@ -31,6 +31,7 @@ import {
 } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { setTimer } from './timers.ts'
+import { troubleOver } from './trouble.ts'
 import { urgentAcknowledged } from './urgent.ts'
 import { zeroWindowEnded } from './zero-window.ts'
 
@@ -116,6 +117,7 @@ function takeAck(
     tcb.sndUna = seg.ack
     tcb.troubleAt = tcp.nowMs
     flight.timeouts = 0
+    troubleOver(tcb)
     // Not left standing: sequence numbers wrap.
     if (flight.hasSmall && ((seg.ack - flight.smallEnd) | 0) >= 0) flight.hasSmall = false
     if ((tcb.flags & F_URGENT_OUT) !== 0) urgentAcknowledged(tcb, flight)

@@ -20,6 +20,7 @@ import {
   ORDREL_IND,
   ORDREL_REQ,
   primitiveOf,
+  TROUBLE_IND,
   URGENT_IND,
   URGENT_REQ,
 } from './primitives.ts'
@@ -146,6 +147,15 @@ export class Connection implements ConnectionUser {
   /** MUST-32: the program hears of it at once, whatever it has not read. */
   urgent(): void {
     const mp = makePrimitive(this.arena, URGENT_IND)
+    if (mp === null) return
+    mp.type = M_PCPROTO
+    putnext(this.q, mp)
+  }
+
+  /** RFC 9293 §3.9.1.8, SHLD-9, SHLD-25: as urgent data, whatever it has not read. @param code - of an ICMP error, or 0 */
+  trouble(code: number): void {
+    if (this.silent) return
+    const mp = makePrimitive(this.arena, TROUBLE_IND, code)
     if (mp === null) return
     mp.type = M_PCPROTO
     putnext(this.q, mp)

@@ -81,6 +81,7 @@ export const TCP_COUNTERS = [
   'retransmitted-bytes',
   'fast-retransmits',
   'retransmission-timeouts',
+  'delivery-doubted',
   'spurious-timeouts',
   'spurious-recoveries',
   'tail-loss-probes',

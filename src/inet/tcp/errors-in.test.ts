@@ -83,7 +83,7 @@ describe('inet/tcp/errors-in', () => {
     }
   })
 
-  it('RFC 9293 §3.9.2.2 (SHLD-26): hard errors end an opening', () => {
+  it('SHLD-26: hard errors end an opening', () => {
     for (const code of HARD) {
       const t = makeTcpTest()
       const peer = t.peer()
@@ -134,12 +134,13 @@ describe('inet/tcp/errors-in', () => {
     t.finish()
   })
 
-  it('MUST-47: a soft error can be read at once, and is there when the connection fails in the end', () => {
+  it('MUST-47, SHLD-25: a soft error is told at once, and is there when the connection fails in the end', () => {
     const t = makeTcpTest({ settings: { r2Ms: 10_000 } })
     const peer = established(t)
     t.write(peer.tcb, 'x')
     error(t, peer, ERROR_HOST_UNREACHABLE, peer.ack)
     expect(peer.tcb.softError).toBe(ERROR_HOST_UNREACHABLE)
+    expect(t.troubles).toEqual([ERROR_HOST_UNREACHABLE])
     t.advance(60_000)
     expect(t.events).toEqual(['closed timed-out'])
     expect(peer.tcb.softError).toBe(ERROR_HOST_UNREACHABLE)

@@ -21,6 +21,7 @@ import { pathMtuChanged } from './path-mtu.ts'
 import { CLOSED, ESTABLISHED, SYN_SENT } from './states.ts'
 import { F_SYN_RETRANSMITTED, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
+import { softErrorCame } from './trouble.ts'
 
 /** The first code of those that only this stack itself gives (`icmp/errors.ts`). */
 const FIRST_OWN_ERROR = 32
@@ -64,21 +65,24 @@ function peerError(tcp: Tcp, tcb: Tcb, code: number, mtu: number, quoted: number
     tcp.host.lowerPathMtu(tcb.family, tcb.remote0, tcb.remote1, tcb.remote2, tcb.remote3, mtu)
     return pathMtuChanged(tcp, tcb, mtu)
   }
-  tcb.softError = code
-  if (tcb.state < ESTABLISHED && errorMeaning(code).hard)
+  // SHLD-26: a hard error ends an opening; RFC 5461 §4.1, RFC 5927 §5.2: and nothing that is established.
+  if (tcb.state < ESTABLISHED && errorMeaning(code).hard) {
+    tcb.softError = code
     return finish(tcp, tcb, code === ERROR_PORT_UNREACHABLE ? 'refused' : 'unreachable')
-  // MUST-56: told only if the connection fails in the end.
-  counters['errors-soft']++
+  }
+  // MUST-56, SHLD-25.
+  softErrorCame(tcp, tcb, code)
 }
 
 /** No route, no source address, too long for the link: nobody on the network said so. */
 function ownError(tcp: Tcp, tcb: Tcb, code: number, mtu: number): void {
   if (code === ERROR_TOO_BIG) return pathMtuChanged(tcp, tcb, mtu)
-  tcb.softError = code
   // The program hears at once that there is no way; one that is lost later may come back.
-  if (tcb.state === SYN_SENT && (tcb.flags & F_SYN_RETRANSMITTED) === 0)
+  if (tcb.state === SYN_SENT && (tcb.flags & F_SYN_RETRANSMITTED) === 0) {
+    tcb.softError = code
     return finish(tcp, tcb, 'unreachable')
-  tcp.counters['errors-soft']++
+  }
+  softErrorCame(tcp, tcb, code)
 }
 
 function halfOpenError(tcp: Tcp, index: number, code: number, quoted: number): void {

@@ -48,6 +48,11 @@ export interface TcpHost {
   connected(tcb: Tcb): void
   /** It is over: no event follows, and the core forgets it. Not called for orphans and for what nobody accepted. */
   closed(tcb: Tcb, reason: CloseReason): void
+  /**
+   * Something goes wrong that does not end it (RFC 9293 §3.9.1.8), told once until the peer acknowledges something.
+   * @param code - of an ICMP error (`icmp/errors.ts`); 0: data is sent again and again (R1)
+   */
+  trouble(tcb: Tcb, code: number): void
   /** The peer announced urgent data (RFC 6093); for programs that ask. */
   urgent(tcb: Tcb): void
   /** A connection waits in `listener`'s accept queue. */
@@ -63,6 +68,8 @@ export interface TcpHost {
   pathMtu(family: number, w0: number, w1: number, w2: number, w3: number): number
   /** A router's error about a segment that is in flight says that the path takes less: IP is to know (RFC 1191, RFC 8201). */
   lowerPathMtu(family: number, w0: number, w1: number, w2: number, w3: number, mtu: number): void
+  /** Segments to an address are lost again and again: IP is to find the way anew (RFC 1122 §3.3.1.4, RFC 9293 §3.8.3 (b)). */
+  doubtPath(w0: number, w1: number, w2: number, w3: number): void
   /** Something worth telling a person, once. Not for the data path. */
   event(level: 'info' | 'warn', name: string, text: string): void
 }

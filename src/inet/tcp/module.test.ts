@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { milliseconds } from '../../base/time.ts'
+import { milliseconds, seconds } from '../../base/time.ts'
 import { allocb, freemsg } from '../../streams/mblk/alloc.ts'
 import { type Mblk, OFFLOAD_CSUM_VALID } from '../../streams/mblk/mblk.ts'
 import { messageFrom } from '../../streams/mblk/pullup.ts'
@@ -26,6 +26,7 @@ import {
   ORDREL_IND,
   ORDREL_REQ,
   primitiveOf,
+  TROUBLE_IND,
   URGENT_IND,
 } from './primitives.ts'
 
@@ -35,6 +36,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [CONN_CON]: 'CONN_CON',
   [ORDREL_IND]: 'ORDREL_IND',
   [URGENT_IND]: 'URGENT_IND',
+  [TROUBLE_IND]: 'TROUBLE_IND',
 }
 
 let t: TestRuntime
@@ -200,6 +202,41 @@ describe('inet/tcp/module: streams', () => {
     t.settle()
     expect(client.top.first?.type).toBe(M_PCPROTO)
     expect(heard(client)).toEqual(['URGENT_IND'])
+  })
+})
+
+describe('inet/tcp/module: trouble (RFC 9293 §3.8.3, §3.9.1.8)', () => {
+  /** Two connections over a link that loses everything from now on, and what was written on each. */
+  function lose(troubleReports: boolean): { streams: Stream[]; link: TestLink } {
+    const link = new TestLink(t.runtime)
+    stack.attachLink(link.stream, { name: 'tun0', addresses: ['10.0.0.2/24'] })
+    const streams = [1, 2].map(port =>
+      open({ connect: { address: '10.0.0.1', port, settings: { troubleReports } } }),
+    )
+    t.settle()
+    link.take()
+    t.advance(seconds(8))
+    return { streams, link }
+  }
+
+  it('SHLD-9, MUST-20 (R1): the program, the log and IP hear of it; the log once in a second', () => {
+    const { streams, link } = lose(true)
+    expect(streams.map(heard)).toEqual([['TROUBLE_IND'], ['TROUBLE_IND']])
+    const told = t.events.filter(({ name }) => name === 'tcp.trouble')
+    expect(told.length).toBe(1)
+    expect(told[0]!.text).toMatch(/^10\.0\.0\.2:\d+-10\.0\.0\.1:1: what is sent is not acknowledged$/)
+    expect(counters()['delivery-doubted']).toBe(2)
+    expect((stack.counters()['ip'] as Readonly<Record<string, number>>)['paths-doubted']).toBe(2)
+    stack.detachLink('tun0')
+    link.stream.close()
+  })
+
+  it('SHLD-20: a program that does not want to hear of it does not', () => {
+    const { streams, link } = lose(false)
+    expect(streams.map(heard)).toEqual([[], []])
+    expect(counters()['delivery-doubted']).toBe(2)
+    stack.detachLink('tun0')
+    link.stream.close()
   })
 })
 

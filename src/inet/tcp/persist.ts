@@ -12,6 +12,7 @@ import { HAS_FIN } from './scoreboard.ts'
 import { F_FIN_QUEUED, F_FIN_SENT, F_ORPHAN, T_PERSIST, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { clearTimer, setTimer } from './timers.ts'
+import { sentInVain, troubleOver } from './trouble.ts'
 import { zeroWindowBegan, zeroWindowEnded } from './zero-window.ts'
 
 /** Closed by its program, a connection asks no longer than this (SHLD-11). */
@@ -43,6 +44,7 @@ export function onPersist(tcp: Tcp, tcb: Tcb): void {
   }
   tcb.backoff++
   tcb.probes++
+  sentInVain(tcp, tcb, tcb.probes)
   if (flight.board.count === 0) probeWithNew(tcp, tcb, flight)
   else probeAgain(tcp, tcb, flight)
   if (tcb.flight === flight && flight.probing)
@@ -95,6 +97,7 @@ export function sendFirstAgain(tcp: Tcp, tcb: Tcb, flight: Flight): void {
 /** An ACK came while the window was closed: it may have opened, and the probe may have been taken. */
 export function afterProbe(tcp: Tcp, tcb: Tcb, flight: Flight): void {
   tcb.probes = 0
+  troubleOver(tcb)
   if (flight.board.count === 0) flight.probing = false
   if (tcb.sndWnd === 0) {
     if (flight.board.count === 0 && flight.queue.endSeq !== tcb.sndNxt && (tcb.timers & T_PERSIST) === 0)

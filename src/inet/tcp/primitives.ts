@@ -20,6 +20,11 @@ export const ORDREL_REQ = 0x104
 export const DISCON_IND = 0x105
 /** Up, as an M_PCPROTO: the peer announced urgent data (RFC 6093); the bytes themselves are in the stream. */
 export const URGENT_IND = 0x106
+/**
+ * Up, as an M_PCPROTO: something goes wrong that does not end the connection (RFC 9293 §3.9.1.8). The second word is the code
+ * of an ICMP error (`icmp/errors.ts`), 0 if what is sent is not acknowledged.
+ */
+export const TROUBLE_IND = 0x108
 
 /** Down: the data in front of it is urgent. */
 export const URGENT_REQ = 0x107
@@ -56,6 +61,11 @@ export function primitiveOf(mp: BorrowedMblk): number {
   const proto = mp.type === M_PROTO || mp.type === M_PCPROTO
   if (!proto || mp.wptr - rptr < 8 || (rptr & 3) !== 0 || dblk.sizeClass === null) return 0
   return dblk.arena.words[rptr >> 2]!
+}
+
+/** The code of an ICMP error, or 0. @param mp - borrowed: a {@link TROUBLE_IND} */
+export function troubleCode(mp: BorrowedMblk): number {
+  return mp.dblk.arena.words[(mp.rptr >> 2) + 1]!
 }
 
 /** Why the connection ended. @param mp - borrowed: a {@link DISCON_IND} */

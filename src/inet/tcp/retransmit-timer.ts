@@ -14,6 +14,7 @@ import { ESTABLISHED, SYN_RECEIVED, SYN_SENT } from './states.ts'
 import { F_ECN, F_ORPHAN, F_SYN_RETRANSMITTED, T_LOSS, T_RETRANSMIT, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { setTimer } from './timers.ts'
+import { sentInVain } from './trouble.ts'
 import { zeroWindowBegan } from './zero-window.ts'
 
 /** MUST-23: a SYN is not given up within three minutes. */
@@ -44,6 +45,8 @@ export function retransmitTimerFired(tcp: Tcp, tcb: Tcb): void {
   enterLoss(tcp, tcb, flight)
   tcb.backoff++
   flight.timeouts++
+  // A peer that answers what it has no room for is no trouble of the path (MUST-37).
+  if (tcb.sndWnd > 0 || ((tcb.lastInAt - tcb.lastOutAt) | 0) < 0) sentInVain(tcp, tcb, flight.timeouts)
   armRetransmit(tcp, tcb)
   output(tcp, tcb)
 }
@@ -80,6 +83,8 @@ function synTimerFired(tcp: Tcp, tcb: Tcb): void {
   // RFC 3168 §6.1.1.1: perhaps somebody on the way does not like the bits.
   tcb.flags &= ~F_ECN
   tcp.counters['retransmitted-segments']++
+  // MUST-22: a SYN as any other segment.
+  sentInVain(tcp, tcb, tcb.backoff)
   emitSyn(tcp, tcb)
   let wait = tcb.rtoMs
   for (let i = 0; i < tcb.backoff && wait < rtoMaxMs; i++) wait *= 2

@@ -22,7 +22,7 @@ export interface TcpSettings {
   synBacklog: number
   synRetries: number
   synAckRetries: number
-  /** R1 and R2 of RFC 9293 §3.8.3: retransmissions before the path is doubted, milliseconds before the connection ends. */
+  /** R1 and R2 of RFC 9293 §3.8.3: timeouts before the path is doubted and the program told, milliseconds before the connection ends. */
   r1Retries: number
   r2Ms: number
   /** RFC 6298: initial, least and greatest retransmission timeout. The least is Linux's, not the RFC's (docs/divergence.md). */
@@ -122,6 +122,8 @@ export interface ConnectionSettings {
   readonly urgentInline: boolean
   /** Quick acknowledgments always: none is delayed. */
   readonly quickAck: boolean
+  /** Whether the user hears of trouble that does not end the connection (RFC 9293 §3.9.1.8). */
+  readonly troubleReports: boolean
 }
 
 export const CONNECTION_SETTINGS: ConnectionSettings = {
@@ -140,4 +142,5 @@ export const CONNECTION_SETTINGS: ConnectionSettings = {
   congestion: 'cubic',
   urgentInline: true,
   quickAck: false,
+  troubleReports: true,
 }

@@ -5,6 +5,7 @@ import { sampleMinRtt, sampleRtt } from './rtt.ts'
 import { F_SYN_RETRANSMITTED, F_TIMESTAMPS, T_KEEP, T_RETRANSMIT, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 import { clearTimer, setTimer } from './timers.ts'
+import { troubleOver } from './trouble.ts'
 
 const IPV4_HEADER_BYTES = 20
 const IPV6_HEADER_BYTES = 40
@@ -29,6 +30,7 @@ export function beginSending(tcp: Tcp, tcb: Tcb, rttUs: number): void {
   clearTimer(tcb, T_RETRANSMIT)
   tcb.backoff = 0
   tcb.troubleAt = tcp.nowMs
+  troubleOver(tcb)
   updateSendMss(tcp, tcb)
   if (rttUs > 0) {
     sampleRtt(tcp, tcb, rttUs)

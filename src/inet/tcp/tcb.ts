@@ -60,6 +60,9 @@ export const F_REORDERING = 1 << 24
 export const F_ZERO_WINDOW = 1 << 25
 /** The path swallowed packets of the size that IP knows, and nobody said so: larger ones are tried one at a time (RFC 8899 §4.3). */
 export const F_BLACK_HOLE = 1 << 26
+/** The program knows that data is sent again and again (`trouble.ts`), or of an ICMP error, since the peer last acknowledged something. */
+export const F_TROUBLE_TOLD = 1 << 27
+export const F_ERROR_TOLD = 1 << 28
 
 /** `timers` of a {@link Tcb}: which deadlines are set. */
 export const T_RETRANSMIT = 1 << 0

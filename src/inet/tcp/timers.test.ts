@@ -54,7 +54,7 @@ describe('tcp/timers: retransmission', () => {
     expect(pollAt(t.tcp)).toBeNull()
   })
 
-  it('MUST-20 (R2, SHLD-11): retransmissions go on for at least 100 s, and end with a reset', () => {
+  it('MUST-20, SHLD-11 (R2): retransmissions go on for at least 100 s, and end with a reset', () => {
     const peer = begin()
     t.write(peer.tcb, 'lost')
     t.advance(900_000)
@@ -272,7 +272,7 @@ describe('tcp/timers: keep-alive', () => {
     expect(t.take().length).toBe(1)
   })
 
-  it('SHLD-27: a probe has no data, and stands one below what the peer expects', () => {
+  it('SHLD-12: a keep-alive probe has no data, and stands one below what the peer expects', () => {
     const peer = begin({ connection: keepAlive })
     t.advance(10_000)
     expect(t.takeOne()).toMatchObject({ flags: 'A', seq: (peer.tcb.sndNxt - 1) | 0, data: new Uint8Array(0) })

@@ -162,7 +162,7 @@ function onKeepAlive(tcp: Tcp, tcb: Tcb): void {
   }
   tcb.probes++
   tcp.counters['keep-alives-out']++
-  // SHLD-27: without data, one below what the peer expects.
+  // SHLD-12: without data, one below what the peer expects.
   emitSegment(tcp, tcb, (tcb.sndNxt - 1) | 0, ACK, null, 0)
   setTimer(tcp, tcb, T_KEEP, (tcp.nowMs + interval) | 0)
 }

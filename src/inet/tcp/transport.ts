@@ -13,6 +13,7 @@ import type { Timer } from '../../streams/timers.ts'
 import type { IpAddress } from '../address.ts'
 import type { SourceChoice } from '../udp/state.ts'
 import { Connection } from './connection.ts'
+import { localName, nameText, remoteName } from './describe.ts'
 import type { CloseReason, TcpHost } from './host.ts'
 import { segmentIn } from './input.ts'
 import type { Listener } from './listener.ts'
@@ -23,18 +24,23 @@ import type { ConnectionSettings, TcpSettings } from './settings.ts'
 import type { Tcb } from './tcb.ts'
 import { SECRET_WORDS, Tcp } from './tcp.ts'
 import { expire, pollAt } from './timers.ts'
+import { troubleText } from './trouble.ts'
 
 /** What TCP asks of IP that is no message. */
 export interface Paths extends SourceChoice {
   /** Bytes of the largest packet on the path to an address. */
   pathMtu(family: number, w0: number, w1: number, w2: number, w3: number): number
   lowerPathMtu(family: number, w0: number, w1: number, w2: number, w3: number, mtu: number): void
+  /** Nothing comes back from an address: what is known of the way there is to be found out anew. */
+  doubtPath(w0: number, w1: number, w2: number, w3: number): void
 }
 
 /** RFC 9293 §3.7.1: what every IPv4 host takes, for as long as nobody knows better. */
 const PATH_MTU_UNKNOWN = 576
 /** How long a stream that found no block for a primitive waits before it tries again. */
 const RETRY = milliseconds(10)
+/** Events about connections in trouble: a peer that goes away takes many with it. `delivery-doubted` counts them all. */
+const TROUBLE_EVENT_MS = 1_000
 /** Combinations of a connection's settings that are shared; beyond, each connection has its own. */
 const SETTINGS_SHARED_MAX = 256
 
@@ -59,6 +65,8 @@ export class Transport implements TcpHost {
   /** Streams that found no block for a primitive. */
   private readonly starved = new Set<AnyQueue>()
   private starvedTimer: Timer | null = null
+  /** When the log last told of trouble, in the core's milliseconds; null: never. */
+  private troubleAt: number | null = null
 
   constructor(runtime: Runtime, settings: Partial<TcpSettings>) {
     this.runtime = runtime
@@ -222,6 +230,20 @@ export class Transport implements TcpHost {
     if (tcb.user instanceof Connection) tcb.user.urgent()
   }
 
+  trouble(tcb: Tcb, code: number): void {
+    if (code === 0) this.logTrouble(tcb)
+    // SHLD-20: unless it does not want to hear of it.
+    if (tcb.user instanceof Connection && tcb.settings.troubleReports) tcb.user.trouble(code)
+  }
+
+  private logTrouble(tcb: Tcb): void {
+    const { nowMs } = this.tcp
+    if (this.troubleAt !== null && (nowMs - this.troubleAt) >>> 0 < TROUBLE_EVENT_MS) return
+    this.troubleAt = nowMs
+    const name = `${nameText(localName(tcb))}-${nameText(remoteName(tcb))}`
+    this.event('warn', 'tcp.trouble', `${name}: ${troubleText(tcb.softError)}`)
+  }
+
   acceptable(listener: Listener): void {
     if (listener.user instanceof Listening) listener.user.tell()
   }
@@ -244,6 +266,10 @@ export class Transport implements TcpHost {
 
   lowerPathMtu(family: number, w0: number, w1: number, w2: number, w3: number, mtu: number): void {
     this.paths?.lowerPathMtu(family, w0, w1, w2, w3, mtu)
+  }
+
+  doubtPath(w0: number, w1: number, w2: number, w3: number): void {
+    this.paths?.doubtPath(w0, w1, w2, w3)
   }
 
   event(level: 'info' | 'warn', name: string, text: string): void {

@@ -69,6 +69,10 @@ export class TcpTest implements TcpHost {
   /** Answers of the host. */
   linkHasRoom = true
   unreadBytes = 0
+  /** Codes of the trouble that programs heard of, apart from {@link events}. */
+  troubles: number[] = []
+  /** How often IP was advised to find the way anew. */
+  pathsDoubted = 0
   mtu: number
   readonly local: readonly IpAddress[]
   routeExists = true
@@ -125,6 +129,12 @@ export class TcpTest implements TcpHost {
     this.routeExists ? (this.local.find(own => own.family === remote.family) ?? null) : null
   pathMtu = (): number => this.mtu
   lowerPathMtu = (...path: number[]): void => this.note(`path MTU ${path.at(-1)}`, null)
+  trouble = (_tcb: Tcb, code: number): void => {
+    this.troubles.push(code)
+  }
+  doubtPath = (): void => {
+    this.pathsDoubted++
+  }
   event = (_level: string, name: string): void => this.note(`event ${name}`, null)
 
   private note(event: string, tcb: Tcb | null): void {
