@@ -74,6 +74,16 @@ export class NodeProcess {
     return { copies: copyTotals(metrics), datagramsIn: udp?.['datagrams-in'] ?? Number.NaN }
   }
 
+  /** TCP's counters. */
+  async tcpCounters(): Promise<Readonly<Record<string, number>>> {
+    return (await this.control.counters()).tcp ?? {}
+  }
+
+  /** Of the running process. */
+  get pid(): number {
+    return this.child!.pid!
+  }
+
   /** Asks the probe. */
   heap(question: ProbeQuestion): Promise<HeapState> {
     return this.ask(question)

@@ -15,8 +15,8 @@ const BUILD_SCRIPT = 'scripts/build-peers'
 /** What a peer may take beyond the time it was asked for. */
 const PATIENCE_MS = 15_000
 
-export type PeerName = 'udp-load' | 'tun-echo' | 'tcp-load' | 'tun-tcp'
-const PEERS: readonly PeerName[] = ['udp-load', 'tun-echo', 'tcp-load', 'tun-tcp']
+const PEERS = ['udp-load', 'tun-echo', 'tcp-load', 'tun-tcp', 'syn-flood'] as const
+export type PeerName = (typeof PEERS)[number]
 
 export const peerPath = (name: PeerName): string => `${ROOT}build/peers-bin/${name}`
 

@@ -11,6 +11,7 @@ import {
   PairArm,
   StackArm,
 } from './tcp-arms.ts'
+import { FloodArm } from './tcp-flood.ts'
 import { FairnessArm, GoodputArm, type Impairment } from './tcp-impaired.ts'
 import { ChurnArm, HoldArm } from './tcp-many.ts'
 import type { Demand } from './tcp-report.ts'
@@ -104,6 +105,17 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'connections opened and closed, one after the other on each of 64',
     demands: [{ figure: 'connections/s', arm: 'node', limit: { atLeast: 50_000 } }],
     arms: site => [new ChurnArm(site, 'node'), new ChurnArm(site, 'kernel')],
+  },
+  {
+    name: 'flood',
+    title:
+      'SYNs from invented addresses as fast as the device takes them, and 16 honest clients that open and close',
+    demands: [
+      { figure: 'honest connections/s', arm: 'node', limit: { atLeast: 1 } },
+      { figure: 'failed', arm: 'node', limit: { atMost: 0 } },
+      { figure: 'grown MB', arm: 'node', limit: { atMost: 8 } },
+    ],
+    arms: site => [new FloodArm(site)],
   },
   goodput('lossnone', 'without loss', {}),
   goodput('lossrare', 'with a loss of 0.1 %', { loss: '0.1%' }),
