@@ -1,6 +1,6 @@
 /** When received data is acknowledged (RFC 9293 §3.8.6.3; RFC 5681 §4.2). */
 import { PSH } from '../wire/tcp.ts'
-import type { Intake } from './intake.ts'
+import { type Intake, QUICK_ACKS } from './intake.ts'
 import type { Segment } from './segment.ts'
 import { F_ACK_DELAYED, F_ACK_NOW, T_DELAYED_ACK, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
@@ -26,6 +26,9 @@ export function ackNow(tcp: Tcp, tcb: Tcb): void {
  */
 export function dataReceived(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment, length: number): void {
   measurePeer(tcb, intake, seg, length)
+  // RFC 5681 §4.1: a sender that was silent for a timeout is in slow start again, and needs every ACK (as Linux).
+  if (((tcp.nowMs - intake.lastDataAt) | 0) > tcb.rtoMs && !intake.answers) intake.quickAcks = QUICK_ACKS
+  intake.lastDataAt = tcp.nowMs
   if (intake.quickAcks > 0 || tcb.settings.quickAck) {
     intake.quickAcks--
     return ackNow(tcp, tcb)
@@ -64,5 +67,13 @@ export function ackSent(_tcp: Tcp, tcb: Tcb, window: number, data: boolean): voi
   const { intake } = tcb
   if (intake === null) return
   intake.hasDuplicate = false
-  if (data) intake.quickAcks = 0
+  if (!data) return
+  intake.quickAcks = 0
+  intake.answers = true
+}
+
+/** The delayed acknowledgment's time is over: no answer of the program's carried it. */
+export function delayedAckFired(tcp: Tcp, tcb: Tcb): void {
+  if (tcb.intake !== null) tcb.intake.answers = false
+  ackNow(tcp, tcb)
 }

@@ -4,7 +4,7 @@
  */
 import { Scoreboard } from './scoreboard.ts'
 import { SendQueue } from './send-queue.ts'
-import { T_IDLE, T_LOSS, T_PACE, T_PERSIST, T_RETRANSMIT, type Tcb } from './tcb.ts'
+import { T_CORK, T_IDLE, T_LOSS, T_PACE, T_PERSIST, T_RETRANSMIT, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
 /** What the sender thinks of the path; the names are Linux's. */
@@ -118,6 +118,9 @@ export class Flight {
   /** When the next segment may leave, microseconds. */
   paceAtUs = 0
   paceAtMs = 0
+  /** A short segment is held back by its program, until then. */
+  corkWaits = false
+  corkAtMs = 0
   /** A probe of the path's MTU is in flight: its sequence numbers and the packet size tried. */
   mtuProbeSeq = 0
   mtuProbeEnd = 0
@@ -161,6 +164,7 @@ export class Flight {
     this.roundSamples = 0
     this.cssRounds = 0
     this.paceAtUs = 0
+    this.corkWaits = false
     this.mtuProbeSize = 0
     this.mtuCeiling = 0
     this.mtuProbeAtMs = 0
@@ -188,7 +192,7 @@ export function takeFlight(tcp: Tcp, tcb: Tcb): Flight {
 
 /** Frees what is queued and gives the record back; timers of sending are cleared. For `finish`, and for connections that fell idle. */
 export function releaseFlight(tcp: Tcp, tcb: Tcb): void {
-  tcb.timers &= ~(T_RETRANSMIT | T_LOSS | T_PERSIST | T_PACE | T_IDLE)
+  tcb.timers &= ~(T_RETRANSMIT | T_LOSS | T_PERSIST | T_PACE | T_IDLE | T_CORK)
   const flight = tcb.flight
   if (flight === null) return
   tcb.flight = null

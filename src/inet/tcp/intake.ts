@@ -40,6 +40,10 @@ export class Intake {
   finSeq = 0
   /** Acknowledgments that are not delayed yet. */
   quickAcks = 0
+  /** The program answers what comes: acknowledgments may wait for its answers, until one was waited for in vain. */
+  answers = false
+  /** When the last data came, in `nowMs`. */
+  lastDataAt = 0
   /** Bytes of the segment that came last, or of each of a super-segment's. */
   lastBytes = 0
   /** A duplicate to report (RFC 2883). */
@@ -79,6 +83,7 @@ export class IntakePool {
     }
     intake.tcb = tcb
     intake.quickAcks = QUICK_ACKS
+    intake.answers = false
     intake.lastBytes = 0
     this.link(intake)
     this.inUse++

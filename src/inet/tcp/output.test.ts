@@ -4,7 +4,7 @@ import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { abort, shutdown } from './close.ts'
 import { resume } from './output.ts'
 import { send, sendRoom } from './send.ts'
-import { F_ACK_NOW, F_CORK, F_WANTS_ROOM } from './tcb.ts'
+import { F_ACK_NOW, F_WANTS_ROOM } from './tcb.ts'
 import type { Peer, PeerOptions } from './testing/peer.ts'
 import { established } from './testing/peer.ts'
 import { brief, makeTcpTest, type TcpTest, type TcpTestOptions } from './testing/tcp-test.ts'
@@ -182,8 +182,7 @@ describe('tcp/output: small segments', () => {
   })
 
   it('cork holds a short segment even if nothing is in flight; a FIN lets it go', () => {
-    const peer = begin({ connection: { noDelay: true } })
-    peer.tcb.flags |= F_CORK
+    const peer = begin({ connection: { noDelay: true, cork: true } })
     t.write(peer.tcb, new Uint8Array(1_500))
     expect(lengths()).toEqual([1_460])
     peer.send('A', { ack: peer.tcb.sndNxt })

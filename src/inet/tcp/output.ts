@@ -1,6 +1,7 @@
 /** When data leaves, and how much at once (RFC 9293 §3.7.4, §3.8.6; RFC 1122 §4.2.3.4). */
 import { ACK, CWR, FIN, PSH } from '../wire/tcp.ts'
 import { congestionIdle } from './congestion/control.ts'
+import { corkMoved, isCorked } from './cork.ts'
 import { ECT, emitAck, emitSegment } from './emit.ts'
 import { CA_CWR, CA_OPEN, CA_RECOVERY, type Flight, pipe, takeFlight } from './flight.ts'
 import { timerAfterSending } from './loss-timer.ts'
@@ -13,7 +14,6 @@ import { superBytes } from './super-size.ts'
 import {
   F_ACK_NOW,
   F_APP_LIMITED,
-  F_CORK,
   F_CWR_OUT,
   F_DIRTY,
   F_ECN,
@@ -179,7 +179,7 @@ function pieceLength(
   length = Math.min(length, flight.queue.reach(flight.queue.cursor, flight.queue.cursorOffset, length))
   if (length === unsent) {
     const tail = length % mss
-    if (tail === 0 || maySendSmall(tcb, flight, idle)) return length
+    if (tail === 0 || maySendSmall(tcp, tcb, flight, idle)) return length
     return length > tail ? length - tail : BY_SIZE
   }
   if (length < mss) {
@@ -193,10 +193,9 @@ function pieceLength(
 }
 
 /** Nagle's rule, with Minshall's: a short last segment waits while another one is in flight. */
-function maySendSmall(tcb: Tcb, flight: Flight, idle: boolean): boolean {
-  const { flags } = tcb
-  if ((flags & F_FIN_QUEUED) !== 0) return true
-  if ((flags & F_CORK) !== 0 || tcb.settings.cork) return false
+function maySendSmall(tcp: Tcp, tcb: Tcb, flight: Flight, idle: boolean): boolean {
+  if ((tcb.flags & F_FIN_QUEUED) !== 0) return true
+  if (isCorked(tcp, tcb, flight)) return false
   if (tcb.settings.noDelay || idle) return true
   return !(flight.hasSmall && ((flight.smallEnd - tcb.sndUna) | 0) > 0)
 }
@@ -255,6 +254,7 @@ export function sendPiece(tcp: Tcp, tcb: Tcb, flight: Flight, length: number, fi
   if (flight.caState === CA_RECOVERY || flight.caState === CA_CWR) flight.prrOut += length
   pace(tcp, tcb, flight, length)
   if (emitSegment(tcp, tcb, seq, control, payload, length)) {
+    corkMoved(tcb, flight)
     if ((control & CWR) !== 0) tcb.flags &= ~F_CWR_OUT
     return true
   }

@@ -170,7 +170,7 @@ describe('inet/tcp: acknowledgments', () => {
     t.finish()
   })
 
-  it('RFC 9293 §3.8.6.3 (SHLD-18, 19): every second full segment at once, one of them or less after a while', () => {
+  it('SHLD-18, SHLD-19 (RFC 9293 §3.8.6.3): every second full segment at once, one of them or less after a while', () => {
     const t = makeTcpTest({ settings: { delayedAckMs: 40 } })
     const peer = established(t)
     t.write(peer.tcb, 'a')

@@ -15,11 +15,18 @@ import type { Tcp } from './tcp.ts'
  */
 export function send(tcp: Tcp, tcb: Tcb, mp: Mblk): void {
   if (tcb.state === CLOSED || (tcb.flags & F_FIN_QUEUED) !== 0) return freemsg(mp)
+  // A stream has no message boundaries: an empty message is nothing, and takes no record.
+  if (isEmpty(mp)) return freemsg(mp)
   const { queue } = takeFlight(tcp, tcb)
   tcp.memoryUsed += queue.append(tcp.arena, mp)
   tcb.flags |= F_PUSH
   if (tcb.state >= ESTABLISHED) tcp.schedule(tcb)
   queue.freeSpent()
+}
+
+function isEmpty(mp: Mblk): boolean {
+  for (let bp: Mblk | null = mp; bp !== null; bp = bp.cont) if (bp.wptr > bp.rptr) return false
+  return true
 }
 
 /** What a connection may queue while memory is short: a super-segment's worth. */

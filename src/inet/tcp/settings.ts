@@ -100,7 +100,7 @@ export const TCP_SETTINGS: Readonly<TcpSettings> = {
 /** Of one connection. Immutable: changing one makes another, so that connections with the same share one. */
 export interface ConnectionSettings {
   readonly noDelay: boolean
-  /** Partial segments wait until it is off again: for a program that writes a message in pieces. */
+  /** Partial segments wait until it is off again, or for 200 ms: for a program that writes a message in pieces. */
   readonly cork: boolean
   readonly keepAlive: boolean
   /** 0: the stack's. */

@@ -45,8 +45,6 @@ export const F_LINK_BLOCKED = 1 << 16
 export const F_WINDOW_LIMITED = 1 << 17
 /** The last output was held back by the program, not by a window: the congestion window does not grow (RFC 7661). */
 export const F_APP_LIMITED = 1 << 18
-/** The user writes more than it can at once: hold partial segments back (cork). */
-export const F_CORK = 1 << 19
 /** Urgent data: `rcvUp` / `sndUp` of intake and flight are valid (RFC 6093). */
 export const F_URGENT_IN = 1 << 20
 export const F_URGENT_OUT = 1 << 21
@@ -76,6 +74,8 @@ export const T_KEEP = 1 << 4
 export const T_PACE = 1 << 5
 /** Nothing was in flight for a while: the flight record goes back to the pool. Shares `retransmitAt`. */
 export const T_IDLE = 1 << 6
+/** What a program holds back leaves all the same (`cork.ts`); the flight's `corkAtMs`. */
+export const T_CORK = 1 << 7
 
 /** In `shape`, above the scales. */
 const IPV6 = 1 << 16

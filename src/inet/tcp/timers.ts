@@ -1,7 +1,7 @@
 /** Deadlines of connections: one entry of the wheel for each, looked at again when it fires (RFC 6298, RFC 9293 §3.8). */
 
 import { ACK } from '../wire/tcp.ts'
-import { ackNow } from './ack-policy.ts'
+import { delayedAckFired } from './ack-policy.ts'
 import { finish } from './close.ts'
 import { emitSegment, emitTcbReset } from './emit.ts'
 import { releaseFlight } from './flight.ts'
@@ -12,6 +12,7 @@ import { CLOSED, ESTABLISHED, FIN_WAIT_2 } from './states.ts'
 import { sendProbe } from './tail-loss.ts'
 import {
   F_ORPHAN,
+  T_CORK,
   T_DELAYED_ACK,
   T_IDLE,
   T_KEEP,
@@ -66,6 +67,7 @@ export function setTimer(tcp: Tcp, tcb: Tcb, bit: number, atMs: number): void {
     tcb.timers |= bit
     if (bit === T_DELAYED_ACK) tcb.delackAt = atMs
     else if (bit === T_KEEP) tcb.keepAt = atMs
+    else if (bit === T_CORK) tcb.flight!.corkAtMs = atMs
     else tcb.flight!.paceAtMs = atMs
   }
   // One entry for all of them: the earliest looks at each.
@@ -82,7 +84,7 @@ function fire(tcp: Tcp, tcb: Tcb): void {
   const now = tcp.nowMs
   if ((tcb.timers & T_DELAYED_ACK) !== 0 && ((tcb.delackAt - now) | 0) <= 0) {
     tcb.timers &= ~T_DELAYED_ACK
-    ackNow(tcp, tcb)
+    delayedAckFired(tcp, tcb)
   }
   if ((tcb.timers & SHARED) !== 0 && ((tcb.retransmitAt - now) | 0) <= 0) {
     const bit = tcb.timers & SHARED
@@ -91,6 +93,10 @@ function fire(tcp: Tcp, tcb: Tcb): void {
   }
   if ((tcb.timers & T_PACE) !== 0 && (tcb.flight === null || ((tcb.flight.paceAtMs - now) | 0) <= 0)) {
     tcb.timers &= ~T_PACE
+    tcp.schedule(tcb)
+  }
+  if ((tcb.timers & T_CORK) !== 0 && (tcb.flight === null || ((tcb.flight.corkAtMs - now) | 0) <= 0)) {
+    tcb.timers &= ~T_CORK
     tcp.schedule(tcb)
   }
   if ((tcb.timers & T_KEEP) !== 0 && ((tcb.keepAt - now) | 0) <= 0) {
@@ -114,21 +120,24 @@ function fireShared(tcp: Tcp, tcb: Tcb, bit: number): void {
   }
 }
 
+const KINDS = [SHARED, T_DELAYED_ACK, T_KEEP, T_PACE, T_CORK] as const
+
+function deadlineOf(tcp: Tcp, tcb: Tcb, bits: number): number {
+  if (bits === SHARED) return tcb.retransmitAt
+  if (bits === T_DELAYED_ACK) return tcb.delackAt
+  if (bits === T_KEEP) return tcb.keepAt
+  const { flight } = tcb
+  if (flight === null) return tcp.nowMs
+  return bits === T_PACE ? flight.paceAtMs : flight.corkAtMs
+}
+
 function earliest(tcp: Tcp, tcb: Tcb): number {
   const { timers } = tcb
   let at = 0
   let known = false
-  for (let i = 0; i < 4; i++) {
-    const bits = i === 0 ? SHARED : i === 1 ? T_DELAYED_ACK : i === 2 ? T_KEEP : T_PACE
+  for (const bits of KINDS) {
     if ((timers & bits) === 0) continue
-    const each =
-      i === 0
-        ? tcb.retransmitAt
-        : i === 1
-          ? tcb.delackAt
-          : i === 2
-            ? tcb.keepAt
-            : (tcb.flight?.paceAtMs ?? tcp.nowMs)
+    const each = deadlineOf(tcp, tcb, bits)
     if (known && ((each - at) | 0) >= 0) continue
     at = each
     known = true
