@@ -1,5 +1,4 @@
 /** The metrics of one node: what `GET /metrics` answers. */
-import type { CopyPlace } from '../streams/mblk/copy.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import { formatMetrics, type MetricFamily, type Sample } from './metrics.ts'
 import { describePlumbing, type StreamView } from './plumbing.ts'
@@ -80,7 +79,7 @@ function processFamilies({ name, version, uptimeSeconds, runtime }: MetricsSourc
 function arenaFamilies({ arena }: Runtime): MetricFamily[] {
   const byClass = (value: (one: (typeof arena.classes)[number]) => number): Sample[] =>
     arena.classes.map(each => ({ labels: { class: each.name }, value: value(each) }))
-  const places = Object.keys(arena.copies) as CopyPlace[]
+  const places = Object.keys(arena.copies) as (keyof typeof arena.copies)[]
   return [
     {
       name: 'putnext_arena_bytes',
@@ -108,7 +107,7 @@ function arenaFamilies({ arena }: Runtime): MetricFamily[] {
     },
     {
       name: 'putnext_copied_bytes_total',
-      help: 'Bytes copied, by place: inside the stack, at the edge of the program, by the kernel.',
+      help: 'Bytes copied, by place: inside the stack, at the edge of the program, by the kernel, at the port.',
       type: 'counter',
       samples: places.map(place => ({ labels: { place }, value: arena.copies[place].bytes })),
     },

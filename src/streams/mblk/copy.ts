@@ -10,18 +10,23 @@ import { type ReadonlyBytes, sumBytes } from '../../base/checksum.ts'
  */
 export type CopyPlace = 'stack' | 'edge' | 'kernel'
 
+/** At the port between processes: by us, or in the kernel's half of its socket (which the port reports). */
+export type PortCopyPlace = 'ipc' | 'ipc-kernel'
+
 export interface CopyCount {
   bytes: number
   calls: number
 }
 
-export type CopyCounts = Readonly<Record<CopyPlace, CopyCount>>
+export type CopyCounts = Readonly<Record<CopyPlace | PortCopyPlace, CopyCount>>
 
 export function makeCopyCounts(): CopyCounts {
   return {
     stack: { bytes: 0, calls: 0 },
     edge: { bytes: 0, calls: 0 },
     kernel: { bytes: 0, calls: 0 },
+    ipc: { bytes: 0, calls: 0 },
+    'ipc-kernel': { bytes: 0, calls: 0 },
   }
 }
 
@@ -59,7 +64,7 @@ export interface CopyContext {
 /** Moves bytes and counts them at `place`. */
 export function copyBytes(
   context: CopyContext,
-  place: CopyPlace,
+  place: CopyPlace | PortCopyPlace,
   to: Uint8Array,
   toOffset: number,
   from: ReadonlyBytes,

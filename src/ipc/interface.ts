@@ -1,0 +1,56 @@
+/** What `putnext/ipc` promises to a program: a stack that lives in another process, behind a Unix socket. */
+import type { StackError } from '../base/errors.ts'
+import type { Shim } from '../host/shim.ts'
+import type { Runtime } from '../streams/runtime.ts'
+
+export interface AttachOptions {
+  /**
+   * Share the node's memory: descriptors pass, no bytes. The node must allow it (`--ipc-mapped`), and run as the same user; it trusts
+   * this process like a thread of its own. False by default: bytes pass through the socket.
+   */
+  readonly mapped?: boolean
+  /** Bytes of this process's own memory for packets, 32 MiB by default; of no concern to a mapped client. */
+  readonly arenaBytes?: number
+  /** How long the node may take to answer; 5,000 by default. */
+  readonly timeoutMs?: number
+  /** Loaded by default. */
+  readonly shim?: Shim
+}
+
+/** What passed through the port so far, at this end. Bytes of copies are in `runtime.arena.copies` (`ipc`, `ipc-kernel`). */
+export interface PortCounters {
+  /** System calls that wrote, and that read. A mapped port's are wake-ups. */
+  readonly writes: number
+  readonly reads: number
+  readonly 'frames-out': number
+  readonly 'frames-in': number
+  readonly 'bytes-out': number
+  readonly 'bytes-in': number
+}
+
+/**
+ * A program's end of the port. It is a `SocketHost`: `netOn(client)`, `createServer(client, …)`, `connect(client, …)` of `putnext/net` and
+ * `TcpConnection.connect(client.runtime, …)`, `TcpListener.open(client.runtime, …)` work as on a stack of its own, save what the guide on sockets names.
+ */
+export interface IpcClient extends AsyncDisposable {
+  readonly runtime: Runtime
+  readonly mapped: boolean
+  /** Of the node, as it says. */
+  readonly node: { readonly name: string; readonly version: string; readonly pid: number }
+  readonly counters: PortCounters
+  /** Called once if the port breaks off: the node ended, or ended this client. Connections hear it as `ERR_HANGUP`. */
+  onDown: ((error: StackError) => void) | null
+  /** As a handle of Node's: whether the port alone keeps the program running. It does at first. */
+  ref(): void
+  unref(): void
+  /** Gives the port up: connections that were closed in order go on in the node until their data is out, the others are reset. Twice is harmless. */
+  close(): Promise<void>
+}
+
+/**
+ * Attaches to a node's IPC port.
+ * @param path - of the port: `putnext node run FILE --ipc PATH`
+ * @throws StackError `ERR_NOT_FOUND` nobody listens, `ERR_ACCESS` another user's, `ERR_NOT_SUPPORTED` a node that maps nothing, `ERR_BUSY` too many
+ * clients, `ERR_TIMED_OUT`, `ERR_PROTOCOL` no port of this version, `ERR_SHIM_MISSING`
+ */
+export type Attach = (path: string, options?: AttachOptions) => Promise<IpcClient>
