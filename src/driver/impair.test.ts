@@ -23,6 +23,7 @@ import {
   type TestRuntime,
 } from '../streams/testing/index.ts'
 import { type Impair, impairModule } from './impair.ts'
+import { discardDriver } from './null.ts'
 import { makeWire, WIRE_CAPABILITIES } from './wire.ts'
 
 interface Bad {
@@ -344,5 +345,21 @@ describe('driver/impair: who and when', () => {
       }
     }
     expect(numbers(link)).toEqual(sent)
+  })
+
+  it('is for links: on a stream that ends in a multiplexor it is refused, and the stream is as it was', () => {
+    const test = makeTestRuntime()
+    open.push(test)
+    const side = { put: (_q: unknown, mp: Mblk) => freemsg(mp) }
+    const lower = { hiwat: 1, lowat: 0, read: side, write: side, link: () => null, unlink: () => {} }
+    const stream = Stream.open(test.runtime, { ...discardDriver, name: 'many', lower })
+    expect(() => stream.push(impairModule, { loss: '1%' })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_PLUMBING',
+        message: expect.stringContaining('for links') as string,
+      }),
+    )
+    expect(stream.modules).toEqual([])
+    stream.close()
   })
 })

@@ -8,8 +8,10 @@
  * delayed as a whole, and one that should be corrupted is dropped, as its receiver would do.
  */
 import type { Counters } from '../base/counters.ts'
+import { StackError } from '../base/errors.ts'
 import type { Instant } from '../base/time.ts'
 import {
+  type AnyDriver,
   answerIoctl,
   bcanputnext,
   CTL_LINK_INFO,
@@ -125,7 +127,10 @@ export const impairModule: ModuleInfo<Impair> = {
   name: 'impair',
   hiwat: 256 * 1024,
   lowat: 64 * 1024,
-  open: (q, options) => new Impair(q, parseImpairOptions(options)),
+  open(q, options) {
+    mustBeLink(q)
+    return new Impair(q, parseImpairOptions(options))
+  },
   close: ({ state }) => {
     state.closed = true
     state.runtime.timers.cancel(state.timer)
@@ -137,6 +142,18 @@ export const impairModule: ModuleInfo<Impair> = {
   counters,
   configure: ({ state }, options) => state.change(parseImpairOptions(options, state.options)),
   describe,
+}
+
+/**
+ * M_DATA is a packet on a link only: above a multiplexor it is what a program reads and writes, and a byte stream without some
+ * of its bytes would look whole.
+ */
+function mustBeLink({ stream }: Queue<Impair>): void {
+  const { name, lower } = stream.bottom.info as AnyDriver
+  if (lower === undefined) return
+  throw new StackError('ERR_PLUMBING', `impair is for links: stream ${stream.name} ends in ${name}`, {
+    hint: 'push it on the stream of the link below, for all packets or with match for those of one address',
+  })
 }
 
 function put(q: Queue<Impair>, mp: Mblk): void {
