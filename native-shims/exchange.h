@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { REGION_COUNT = 64, FRAGMENT_MAX = 64, PACKET_MAX = 1 << 20 };
+enum { REGION_COUNT = 64, FRAGMENT_MAX = 64, PACKET_MAX = 1 << 20, STREAM_FRAGMENT_MAX = 512 };
 
 /* Word offsets in the descriptor array; src/host/shim.ts has the same table. */
 enum {
@@ -45,6 +45,9 @@ double monotonic_us(void);
 
 /* Returns the number of packets read or -EINVAL for a descriptor that points outside its memory. */
 int32_t exchange_run(struct exchange *x, int32_t tx_count, int32_t rx_max, int32_t timeout_us);
+
+/* Writes or reads `count` fragments [region, offset, length] at word `at` with one call; bytes moved or -errno. */
+int32_t stream_move(struct exchange *x, int32_t at, int32_t count, int writing);
 
 /* Ones-complement sum of bytes taken as big-endian 16-bit words, folded to 16 bits; an odd end is padded with 0. */
 uint16_t checksum_sum(const uint8_t *bytes, size_t length, uint32_t initial);

@@ -162,7 +162,7 @@ NAPI_MODULE_INIT() {
   }
   if (!define_methods(env, exports, shim, methods, METHOD_COUNT(methods)) || !define_arena(env, exports, shim) ||
       !define_port(env, exports, shim) || !define_tun(env, exports, shim) || !define_namespace(env, exports, shim) ||
-      !define_netlink(env, exports, shim))
+      !define_netlink(env, exports, shim) || !define_ipc(env, exports, shim))
     return NULL;
   return exports;
 }

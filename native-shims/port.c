@@ -225,6 +225,23 @@ static napi_value call_exchange(napi_env env, napi_callback_info info) {
   return result_int(&a, result);
 }
 
+static napi_value move_stream(napi_env env, napi_callback_info info, int writing) {
+  struct args a = args_begin(env, info);
+  struct port *port = arg_port(&a);
+  int32_t at = arg_int(&a), count = arg_int(&a);
+  if (a.failed) return NULL;
+  if (port == NULL) return result_int(&a, -EBADF);
+  int32_t result = stream_move(&port->x, at, count, writing);
+  if (writing && port->x.pinned != 0) unpin(&port->x);
+  return result_int(&a, result);
+}
+
+/* streamWrite(port, at, count) -> bytes written or -errno; one writev */
+static napi_value call_stream_write(napi_env env, napi_callback_info info) { return move_stream(env, info, 1); }
+
+/* streamRead(port, at, count) -> bytes read, 0 at the end, or -errno; one readv */
+static napi_value call_stream_read(napi_env env, napi_callback_info info) { return move_stream(env, info, 0); }
+
 /* fdClose(fd) -> 0 or -errno; a descriptor that a port owns is refused with -EBUSY, detach closes it */
 static napi_value call_fd_close(napi_env env, napi_callback_info info) {
   struct args a = args_begin(env, info);
@@ -238,6 +255,7 @@ static const struct method methods[] = {
     {"attach", call_attach},      {"detach", call_detach},  {"pollStart", call_poll_start},
     {"pollStop", call_poll_stop}, {"portRef", call_port_ref}, {"pin", call_pin},
     {"exchange", call_exchange},  {"fdClose", call_fd_close},
+    {"streamWrite", call_stream_write}, {"streamRead", call_stream_read},
 };
 
 bool define_port(napi_env env, napi_value exports, struct shim *shim) {

@@ -72,6 +72,7 @@ bool define_arena(napi_env env, napi_value exports, struct shim *shim);
 bool define_port(napi_env env, napi_value exports, struct shim *shim);
 bool define_tun(napi_env env, napi_value exports, struct shim *shim);
 bool define_namespace(napi_env env, napi_value exports, struct shim *shim);
+bool define_ipc(napi_env env, napi_value exports, struct shim *shim);
 bool define_netlink(napi_env env, napi_value exports, struct shim *shim);
 
 #define METHOD_COUNT(list) (sizeof(list) / sizeof((list)[0]))

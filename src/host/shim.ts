@@ -49,6 +49,14 @@ export interface ShimPorts {
    * @returns packets read; `-EINVAL` for a descriptor outside its memory, `-EBADF` no such port
    */
   exchange(port: PortId, txCount: number, rxMax: number, timeoutUs: number): number
+  /**
+   * One writev(2) of a stream socket: `count` fragments, triples `[region, offset, length]` from word `at` of the descriptor array on,
+   * at most {@link STREAM_FRAGMENT_MAX}.
+   * @returns bytes written, or -errno
+   */
+  streamWrite(port: PortId, at: number, count: number): number
+  /** One readv(2), into fragments of region 0. @returns bytes read, 0 at the end, or -errno */
+  streamRead(port: PortId, at: number, count: number): number
   /** Closes a descriptor that no port owns (`-EBUSY` if one does). */
   fdClose(fd: number): number
 }
@@ -103,7 +111,25 @@ export interface ShimNamespaces {
   netlinkTalk(fd: number, request: Uint8Array, reply: Uint8Array): number
 }
 
-export interface Shim extends ShimPorts, ShimMemory, ShimTun, ShimNamespaces {
+/** Unix stream sockets, and memory that two processes map. Sockets are non-blocking. */
+export interface ShimIpc {
+  /** The file gets the mode that the umask leaves. */
+  unixListen(path: string, backlog: number): number
+  unixConnect(path: string): number
+  unixAccept(fd: number): number
+  /** @param into - its first two words become the peer's process and its user */
+  unixPeer(fd: number, into: Int32Array): number
+  /** Sends one byte that carries a descriptor (unix(7), SCM_RIGHTS). */
+  sendDescriptor(socket: number, fd: number): number
+  /** Takes the byte and its descriptor: `-EBADMSG` if it carries none, `-ECONNRESET` at the end. */
+  receiveDescriptor(socket: number): number
+  /** Memory of no file (memfd_create(2)), whose size is sealed. */
+  memoryMake(bytes: number): number
+  /** @returns the memory, unmapped when it is garbage; or -errno */
+  memoryMap(fd: number, bytes: number): ArrayBuffer | number
+}
+
+export interface Shim extends ShimPorts, ShimMemory, ShimTun, ShimNamespaces, ShimIpc {
   /** Microseconds of CLOCK_MONOTONIC. */
   now(): number
   /** Asks the kernel to send `signal` to this process when its parent ends (prctl(2), PR_SET_PDEATHSIG). */
@@ -142,6 +168,9 @@ export const DESC_WORDS = 16
 export const REGION_COUNT = 64
 /** Fragments that one packet may have. */
 export const FRAGMENT_MAX = 64
+
+/** Fragments of one {@link ShimPorts.streamWrite}. */
+export const STREAM_FRAGMENT_MAX = 512
 
 export const POLL_READABLE = 1
 export const POLL_WRITABLE = 2
