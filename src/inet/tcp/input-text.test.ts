@@ -108,21 +108,64 @@ describe('inet/tcp: out of order', () => {
     t.finish()
   })
 
-  it('checklist 3.5-47: small segments in large blocks are moved to small ones before they fill memory', () => {
-    const t = makeTcpTest({ connection: { receiveBytes: 100_000 } })
+  it('what was lost on the way is no reason to copy: a window of segments stays in its blocks, in order and not', () => {
+    const t = makeTcpTest({ arenaOptions: { sizeBytes: 64 * 1024 * 1024, poison: false } })
+    const peer = established(t, SCALED)
+    const mss = 1_448
+    const bytes = pattern(170 * mss)
+    const put = (at: number, count: number, shape: (t: TcpTest, b: Uint8Array) => Mblk): void => {
+      const data = bytes.slice(at * mss, (at + count) * mss)
+      peer.send('A', { seq: (peer.next + at * mss) | 0, data }, { shape: b => shape(t, b) })
+    }
+    // One by one in blocks of a frame, every tenth lost; then three by three with most of a large block empty.
+    for (let i = 0; i < 80; i++) if (i % 10 !== 0) put(i, 1, frame)
+    for (let i = 80; i < 170; i += 3) if (i % 9 !== 8) put(i, 3, large)
+    const { reassembly } = peer.tcb.intake!
+    expect([reassembly!.loose, reassembly!.held > 4 * peer.tcb.rcvBuf]).toEqual([20, true])
+    for (let i = 0; i < 80; i += 10) put(i, 1, frame)
+    for (let i = 80; i < 170; i += 3) if (i % 9 === 8) put(i, 3, large)
+    expect(t.read(peer.tcb)).toEqual(bytes)
+    const { condensed, 'reassembly-pruned': pruned } = t.counters
+    expect([condensed, pruned, t.arena.copies.stack.calls]).toEqual([0, 0, 0])
+    t.finish()
+  })
+
+  it('checklist 3.5-47: small segments in large blocks are moved to small ones beyond a quarter of what is free', () => {
+    const memoryBytes = 8 * 1024 * 1024
+    const arenaOptions = { sizeBytes: 64 * 1024 * 1024, poison: false }
+    const t = makeTcpTest({ settings: { memoryBytes }, arenaOptions })
     const peer = established(t, SCALED)
     const base = peer.next
-    const large = (bytes: Uint8Array) => {
-      const mp = allocb(t.arena, 60_000)!
-      mp.dblk.bytes.set(bytes, mp.wptr)
-      mp.wptr += bytes.length
-      return mp
-    }
-    for (let i = 1; i <= 100; i++)
-      peer.send('PA', { seq: (base + 10 * i) | 0, data: pattern(5, i) }, { shape: large })
-    expect(t.counters.condensed).toBe(98)
-    expect(t.tcp.memoryUsed).toBeLessThan(3 * 66_560)
-    expect(t.tcp.memoryUsed).toBe(peer.tcb.intake!.reassembly!.held)
+    for (let i = 1; i <= 200; i++)
+      peer.send('PA', { seq: (base + 10 * i) | 0, data: pattern(5, i) }, { shape: b => large(t, b) })
+    const { reassembly } = peer.tcb.intake!
+    expect([reassembly!.loose, t.counters.condensed]).toEqual([25, 175])
+    expect(t.tcp.memoryUsed).toBeLessThan(memoryBytes / 4)
+    expect(t.tcp.memoryUsed).toBe(reassembly!.held)
+    t.finish()
+  })
+
+  it('checklist 3.5-58: what is lent while memory is plenty is taken back when it is short, and nothing is lost', () => {
+    const t = makeTcpTest({ arenaOptions: { sizeBytes: 64 * 1024 * 1024, poison: false } })
+    const listener = t.listen()
+    const [behind, gaps, other] = [1, 2, 3].map(port => t.peer({ ...SCALED, port }))
+    for (const peer of [behind, gaps, other]) peer!.open(listener)
+    const bytes = pattern(60 * 100)
+    const piece = (i: number): Uint8Array => bytes.slice(i * 100, (i + 1) * 100)
+    const shape = (b: Uint8Array): Mblk => large(t, b)
+    for (let i = 0; i < 60; i++) behind!.data(piece(i), { shape })
+    for (let i = 1; i < 60; i++)
+      gaps!.send('PA', { seq: (gaps!.next + 100 * i) | 0, data: piece(i) }, { shape })
+    expect([t.counters.condensed, t.tcp.memoryUsed]).toEqual([0, 119 * 66_560])
+    t.tcp.settings.memoryBytes = t.tcp.memoryUsed + 1_000_000
+    expect(pressure(t.tcp)).toBe(PRESSURE_SOME)
+    for (let i = 0; i < 2; i++) other!.data('x')
+    expect([t.counters.condensed, pressure(t.tcp)]).toEqual([119, PRESSURE_NONE])
+    expect(t.tcp.memoryUsed).toBe(121 * 256)
+    gaps!.data(piece(0))
+    for (const peer of [behind!, gaps!]) expect(t.read(peer.tcb)).toEqual(bytes)
+    expect(t.readText(other!.tcb)).toBe('xx')
+    expect(t.tcp.memoryUsed).toBe(0)
     t.finish()
   })
 
@@ -154,13 +197,7 @@ describe('inet/tcp: out of order', () => {
     const listener = t.listen({ backlog: 512 })
     const peers = Array.from({ length: 200 }, (_, i) => t.peer({ port: 1_000 + i }))
     for (const peer of peers) peer.open(listener)
-    const large = (bytes: Uint8Array) => {
-      const mp = allocb(t.arena, 60_000)!
-      mp.dblk.bytes.set(bytes, mp.wptr)
-      mp.wptr += bytes.length
-      return mp
-    }
-    for (const peer of peers) peer.send('PA', { data: pattern(20_000) }, { shape: large })
+    for (const peer of peers) peer.send('PA', { data: pattern(20_000) }, { shape: b => large(t, b) })
     expect(pressure(t.tcp)).toBe(PRESSURE_FULL)
     expect(t.tcp.memoryUsed).toBeLessThan(1.2 * 1024 * 1024)
     const kept = peers.map(peer => peer.tcb.intake?.bytes ?? 0)
@@ -185,16 +222,19 @@ describe('inet/tcp: out of order', () => {
     t.finish()
   })
 
-  it('checklist 3.5-58: a window full of single bytes that nobody reads holds no more than one of full segments', () => {
-    const t = makeTcpTest()
+  it('checklist 3.5-58: a window full of single bytes that nobody reads holds less than two of full segments', () => {
+    const t = makeTcpTest({ arenaOptions: { sizeBytes: 64 * 1024 * 1024, poison: false } })
     const peer = established(t, SCALED)
-    const bytes = pattern(5_000)
+    const bytes = pattern(262_144)
     for (let i = 0; i < bytes.length; i++) {
       peer.send('PA', { data: bytes.slice(i, i + 1) }, { shape: b => frame(t, b) }, i % 50 === 0)
       t.take()
     }
-    expect(t.tcp.memoryUsed).toBe(65_536 + 2 * 2_048)
+    expect(peer.tcb.intake!.bytes).toBe(peer.tcb.rcvBuf)
+    expect(peer.tcb.intake!.loose).toBeLessThanOrEqual(190)
+    expect(t.tcp.memoryUsed).toBeLessThan(2 * 1.42 * peer.tcb.rcvBuf)
     expect(t.read(peer.tcb)).toEqual(bytes)
+    expect(t.tcp.memoryUsed).toBe(0)
     t.finish()
   })
 
@@ -208,7 +248,7 @@ describe('inet/tcp: out of order', () => {
         { data: bytes.slice(i * 2_100, (i + 1) * 2_100) },
         { shape: b => chainOf(t.arena, b, [1_900]) },
       )
-    const bound = 2 * peer.tcb.rcvBuf + 68_608 + 100 * 2 * 2_048
+    const bound = 4 * peer.tcb.rcvBuf + 68_608 + 100 * 2 * 2_048
     expect(t.tcp.memoryUsed).toBeLessThan(bound)
     expect(t.read(peer.tcb)).toEqual(bytes)
     t.finish()
@@ -218,6 +258,14 @@ describe('inet/tcp: out of order', () => {
 /** In a block as the device leaves it. */
 function frame(t: TcpTest, bytes: Uint8Array): Mblk {
   const mp = allocb(t.arena, 1_900, 128)!
+  mp.dblk.bytes.set(bytes, mp.wptr)
+  mp.wptr += bytes.length
+  return mp
+}
+
+/** In a block for a super-segment. */
+function large(t: TcpTest, bytes: Uint8Array): Mblk {
+  const mp = allocb(t.arena, 60_000)!
   mp.dblk.bytes.set(bytes, mp.wptr)
   mp.wptr += bytes.length
   return mp

@@ -3,18 +3,21 @@ import { adjmsg, dropEmptyHead } from '../../streams/mblk/message.ts'
 import { FIN } from '../wire/tcp.ts'
 import { ackNow, dataReceived } from './ack-policy.ts'
 import { enterTimeWait, finish } from './close.ts'
+import { condensed, heldBytes, isLoose, lentBytes, mayStayLoose } from './condense.ts'
 import { emitTcbReset } from './emit.ts'
 import {
   clearForInOrder,
-  condensed,
+  condenseStored,
   drainReassembly,
   dropReassembly,
   enqueue,
   type Intake,
+  looseCount,
   noteDuplicate,
   takeIntake,
 } from './intake.ts'
 import { PRESSURE_FULL, PRESSURE_HARD, PRESSURE_NONE, pressure } from './memory.ts'
+import type { Reassembly } from './reassembly.ts'
 import { unreadBytes } from './receive.ts'
 import type { Segment } from './segment.ts'
 import { CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, mayReceive } from './states.ts'
@@ -80,7 +83,7 @@ function inOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): boolean {
     return false
   }
   let { length } = seg
-  let data = seg.data!
+  const data = seg.data!
   if (pressed === PRESSURE_HARD && length > tcb.rcvMss) {
     adjmsg(data, tcb.rcvMss - length)
     length = tcb.rcvMss
@@ -96,7 +99,7 @@ function inOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): boolean {
     // RFC 5681 §4.2: a segment that fills a gap is acknowledged at once.
     ackNow(tcp, tcb)
   }
-  if (pressed === PRESSURE_HARD || intake.held > 2 * tcb.rcvBuf) data = condensed(tcp, data)
+  if (pressed !== PRESSURE_NONE) tcp.intakes.squeeze(tcp)
   enqueue(tcp, intake, data, length)
   seg.data = null
   tcb.rcvNxt = (tcb.rcvNxt + length) | 0
@@ -128,7 +131,7 @@ function outOfOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): void {
   const pressed = pressure(tcp)
   if (
     reassembly.messages >= tcp.settings.reassemblySegments ||
-    reassembly.held > 2 * tcb.rcvBuf ||
+    holdsTooMuch(tcp, tcb, intake, reassembly) ||
     pressed >= PRESSURE_HARD
   ) {
     // Checklist 3.5-47: what is furthest from being of use goes first.
@@ -142,11 +145,21 @@ function outOfOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): void {
   }
   let data = seg.data!
   seg.data = null
-  if (pressed !== PRESSURE_NONE || reassembly.held > tcb.rcvBuf) data = condensed(tcp, data)
+  if (pressed !== PRESSURE_NONE) tcp.intakes.squeeze(tcp)
+  if (isLoose(seg.length, heldBytes(data)) && !mayStayLoose(tcp, looseCount(intake)))
+    data = condensed(tcp, data)
   tcp.memoryUsed += reassembly.insert(data, seg.seq, seg.length)
   if (reassembly.duplicateLeft === reassembly.duplicateRight) return
   counters['duplicate-data']++
   if ((tcb.flags & F_SACK) !== 0) noteDuplicate(intake, reassembly.duplicateLeft, reassembly.duplicateRight)
+}
+
+/** A window of messages that are not loose holds less than four times as much, and the rest is lent. */
+function holdsTooMuch(tcp: Tcp, tcb: Tcb, intake: Intake, reassembly: Reassembly): boolean {
+  if (reassembly.held <= 4 * tcb.rcvBuf) return false
+  if (reassembly.held <= 4 * tcb.rcvBuf + lentBytes(tcp)) return false
+  if (reassembly.loose > 0) condenseStored(tcp, intake)
+  return reassembly.held > 4 * tcb.rcvBuf + lentBytes(tcp)
 }
 
 /** Eighth: the FIN is in order. */

@@ -2,12 +2,12 @@
  * What a connection holds only while it receives: in order for the program, out of order for a gap to close, and what it
  * measures meanwhile. Pooled; an idle connection has none.
  */
-import { allocb, copyHead, freemsg } from '../../streams/mblk/alloc.ts'
-import { FRAME_BLOCK_BYTES, HEADROOM_BYTES } from '../../streams/mblk/arena.ts'
+import { freemsg } from '../../streams/mblk/alloc.ts'
+import { FRAME_BLOCK_BYTES } from '../../streams/mblk/arena.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { messageBytes } from '../../streams/mblk/message.ts'
-import { readMessage } from '../../streams/mblk/pullup.ts'
-import { heldBytes, Reassembly } from './reassembly.ts'
+import { COALESCE_BYTES, coalesce, condensed, heldBytes, isLoose, mayStayLoose } from './condense.ts'
+import { Reassembly } from './reassembly.ts'
 import { F_URGENT_IN, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
@@ -19,12 +19,6 @@ const POOL_MAX = 1_024
 const LOOKS = 256
 /** Segments at the beginning that are acknowledged at once, so that the peer's slow start is not held up (as Linux). */
 export const QUICK_ACKS = 16
-/** Segments up to this are put behind what waits already, where that holds {@link COALESCE_HELD_BYTES}: the program is behind then. */
-const COALESCE_BYTES = 512
-const COALESCE_HELD_BYTES = 65_536
-/** A message is moved to a smaller block where that is at most one part in this many. */
-const CONDENSE_RATIO = 4
-
 export class Intake {
   tcb: Tcb | null = null
   /** Messages in order, linked by `next`. */
@@ -34,6 +28,10 @@ export class Intake {
   bytes = 0
   /** What they hold in memory. */
   held = 0
+  /** Messages among these that hold much more than they need, see `condense.ts`. */
+  loose = 0
+  /** Small messages were put behind the last one: its block is to be filled. */
+  joining = false
   reassembly: Reassembly | null = null
   /** A FIN that came before what is in front of it: the sequence number that it takes. */
   hasFin = false
@@ -136,6 +134,16 @@ export class IntakePool {
     }
   }
 
+  /** Memory is short: two records at a time give back what they hold beyond their need. As many turns as segments that come meanwhile. */
+  squeeze(tcp: Tcp): void {
+    for (let i = 0; i < 2 && this.oldest !== null; i++) {
+      const intake = this.oldest
+      this.unlink(intake)
+      this.link(intake)
+      if (looseCount(intake) > 0) condenseStored(tcp, intake)
+    }
+  }
+
   /** When to call {@link expire} next; null while no record is in use. */
   pollAt(): number | null {
     return this.inUse === 0 ? null : this.lookAt
@@ -218,36 +226,43 @@ export function dropReassembly(tcp: Tcp, intake: Intake): void {
 }
 
 /**
- * Puts a message at the end of what is in order. Behind a program that does not read, small segments share blocks, so that a
- * window full of single bytes holds no more than one of full segments.
+ * Puts a message at the end of what is in order. Where loose ones may be no more, small ones share blocks, so that a window
+ * full of single bytes holds no more than one of full segments.
  * @param mp - consumed; @param length - its bytes
  */
 export function enqueue(tcp: Tcp, intake: Intake, mp: Mblk, length: number): void {
-  const behind = intake.held >= COALESCE_HELD_BYTES
-  if (behind && length <= COALESCE_BYTES && coalesce(tcp, intake.last!, mp, length)) {
-    intake.bytes += length
-    return
+  let held = heldBytes(mp)
+  if (isLoose(length, held) && (intake.joining || !mayStayLoose(tcp, looseCount(intake)))) {
+    const small = length <= COALESCE_BYTES && intake.last !== null
+    if (small && joinLast(tcp, intake, intake.last!, mp, length)) return
+    // A frame's block is the next to be filled.
+    if (!small || held > FRAME_BLOCK_BYTES) mp = condensed(tcp, mp)
+    held = heldBytes(mp)
   }
   mp.next = null
+  intake.joining = false
   if (intake.last === null) intake.first = mp
   else intake.last.next = mp
   intake.last = mp
-  const held = heldBytes(mp)
   intake.bytes += length
   intake.held += held
+  if (isLoose(length, held)) intake.loose++
   tcp.memoryUsed += held
 }
 
-/** Copies a message behind another, if that has the room. @param mp - freed if so */
-function coalesce(tcp: Tcp, last: Mblk, mp: Mblk, length: number): boolean {
-  let tail = last
-  while (tail.cont !== null) tail = tail.cont
-  const { dblk } = tail
-  if (dblk.ref !== 1 || dblk.sizeClass === null || dblk.lim - tail.wptr < length) return false
-  readMessage(mp, 0, dblk.bytes, tail.wptr, length, 'stack')
-  tail.wptr += length
-  tcp.counters.condensed++
-  freemsg(mp)
+/** Loose messages of the connection, in order and out of order. */
+export function looseCount(intake: Intake): number {
+  return intake.loose + (intake.reassembly === null ? 0 : intake.reassembly.loose)
+}
+
+/** Copies a message behind the last one, which is less loose by that. @param mp - freed if it returns true */
+function joinLast(tcp: Tcp, intake: Intake, last: Mblk, mp: Mblk, length: number): boolean {
+  if (!coalesce(tcp, last, mp, length)) return false
+  const size = messageBytes(last)
+  const held = heldBytes(last)
+  if (isLoose(size - length, held) && !isLoose(size, held)) intake.loose--
+  intake.bytes += length
+  intake.joining = true
   return true
 }
 
@@ -256,12 +271,17 @@ export function dequeue(tcp: Tcp, intake: Intake): Mblk | null {
   const mp = intake.first
   if (mp === null) return null
   intake.first = mp.next
-  if (mp.next === null) intake.last = null
+  if (mp.next === null) {
+    intake.last = null
+    intake.joining = false
+  }
   mp.next = null
   mp.prev = null
   const held = heldBytes(mp)
-  intake.bytes -= messageBytes(mp)
+  const size = messageBytes(mp)
+  intake.bytes -= size
   intake.held -= held
+  if (isLoose(size, held)) intake.loose--
   tcp.memoryUsed -= held
   return mp
 }
@@ -272,7 +292,7 @@ export function dequeue(tcp: Tcp, intake: Intake): Mblk | null {
  */
 export function drainReassembly(tcp: Tcp, intake: Intake, rcvNxt: number): number {
   const reassembly = intake.reassembly!
-  const { bytes, held } = reassembly
+  const { bytes, held, loose } = reassembly
   const mp = reassembly.takeAt(rcvNxt)
   if (mp === null) return 0
   const taken = bytes - reassembly.bytes
@@ -280,14 +300,43 @@ export function drainReassembly(tcp: Tcp, intake: Intake, rcvNxt: number): numbe
   if (intake.last === null) intake.first = mp
   else intake.last.next = mp
   intake.last = reassembly.takenLast
+  intake.joining = false
   reassembly.takenLast = null
   intake.bytes += taken
   intake.held += held - reassembly.held
+  intake.loose += loose - reassembly.loose
   if (reassembly.count === 0) {
     intake.reassembly = null
     tcp.intakes.giveReassembly(reassembly)
   }
   return taken
+}
+
+/** Memory is short: loose messages, in order and out of order, move to blocks of their size. */
+export function condenseStored(tcp: Tcp, intake: Intake): void {
+  let previous: Mblk | null = null
+  for (let mp = intake.first; mp !== null && intake.loose > 0; mp = mp.next) {
+    const { next } = mp
+    const before = heldBytes(mp)
+    const other = condensed(tcp, mp)
+    if (other !== mp) {
+      const saved = before - heldBytes(other)
+      tcp.memoryUsed -= saved
+      intake.held -= saved
+      intake.loose--
+      other.next = next
+      if (previous === null) intake.first = other
+      else previous.next = other
+      if (next === null) intake.last = other
+      mp = other
+    }
+    previous = mp
+  }
+  const { reassembly } = intake
+  if (reassembly === null || reassembly.loose === 0) return
+  const { held } = reassembly
+  reassembly.replaceEach(mp => condensed(tcp, mp))
+  tcp.memoryUsed += reassembly.held - held
 }
 
 /** Takes away stored data that new data in order covers. @returns bytes of the new data that remain */
@@ -313,44 +362,6 @@ export function noteDuplicate(intake: Intake, left: number, right: number): void
   intake.hasDuplicate = true
   intake.duplicateLeft = left
   intake.duplicateRight = right
-}
-
-/** A message in blocks of its size, if those it is in are much larger; the message itself otherwise. @param mp - consumed */
-export function condensed(tcp: Tcp, mp: Mblk): Mblk {
-  const size = messageBytes(mp)
-  const alone = size + HEADROOM_BYTES <= FRAME_BLOCK_BYTES
-  const needed = alone ? size + HEADROOM_BYTES : size + FRAME_BLOCK_BYTES
-  if (needed * CONDENSE_RATIO > heldBytes(mp)) return mp
-  const small = alone ? allocb(tcp.arena, size, HEADROOM_BYTES) : frames(tcp, size)
-  if (small === null) return mp
-  let at = 0
-  for (let bp: Mblk | null = small; bp !== null; bp = bp.cont) {
-    const part = Math.min(size - at, bp.dblk.lim - bp.wptr)
-    readMessage(mp, at, bp.dblk.bytes, bp.wptr, part, 'stack')
-    bp.wptr += part
-    at += part
-  }
-  copyHead(small, mp)
-  tcp.counters.condensed++
-  mp.next = null
-  mp.prev = null
-  freemsg(mp)
-  return small
-}
-
-/** Blocks of one frame each, for so many bytes together. */
-function frames(tcp: Tcp, size: number): Mblk | null {
-  let head: Mblk | null = null
-  for (; size > 0; size -= FRAME_BLOCK_BYTES) {
-    const bp = allocb(tcp.arena, FRAME_BLOCK_BYTES)
-    if (bp === null) {
-      if (head !== null) freemsg(head)
-      return null
-    }
-    bp.cont = head
-    head = bp
-  }
-  return head
 }
 
 /**

@@ -4,7 +4,8 @@ import { allocb, freemsg } from '../../streams/mblk/alloc.ts'
 import { Arena } from '../../streams/mblk/arena.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { chainOf, flat } from '../../streams/testing/messages.ts'
-import { heldBytes, Reassembly } from './reassembly.ts'
+import { heldBytes } from './condense.ts'
+import { Reassembly } from './reassembly.ts'
 
 const arena = (): Arena => new Arena({ sizeBytes: 4 * 1024 * 1024, poison: true })
 

@@ -6,20 +6,11 @@
 import { freemsg } from '../../streams/mblk/alloc.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { adjmsg, dropEmptyHead, messageBytes } from '../../streams/mblk/message.ts'
+import { heldBytes, isLoose } from './condense.ts'
 
 const RANGES_MIN = 16
 /** Ranges kept in the order in which they last grew: what fits a SACK option. */
 const RECENT_MAX = 4
-
-/** Bytes of the blocks under a message: what it really holds. */
-export function heldBytes(mp: Mblk): number {
-  let bytes = 0
-  for (let bp: Mblk | null = mp; bp !== null; bp = bp.cont) {
-    const { sizeClass } = bp.dblk
-    bytes += sizeClass === null ? bp.dblk.lim : sizeClass.blockBytes
-  }
-  return bytes
-}
 
 export class Reassembly {
   /** Ranges. */
@@ -30,6 +21,8 @@ export class Reassembly {
   bytes = 0
   /** {@link heldBytes} of all messages. */
   held = 0
+  /** Messages that hold much more than they need, see `condense.ts`. */
+  loose = 0
   /** Slots of the ranges, by sequence number. */
   private order = new Int32Array(RANGES_MIN)
   private starts = new Int32Array(RANGES_MIN)
@@ -191,7 +184,7 @@ export class Reassembly {
       : -1
   }
 
-  /** Calls for every message, lowest first; what it returns takes the message's place. */
+  /** Calls for every message, lowest first; what it returns, of the same bytes, takes the message's place. */
   replaceEach(replace: (mp: Mblk) => Mblk): void {
     for (let place = 0; place < this.count; place++) {
       const slot = this.order[place]!
@@ -200,7 +193,10 @@ export class Reassembly {
         const before = heldBytes(mp)
         const other = replace(mp)
         if (other === mp) continue
-        this.held += heldBytes(other) - before
+        const size = messageBytes(other)
+        const after = heldBytes(other)
+        this.held += after - before
+        this.loose += (isLoose(size, after) ? 1 : 0) - (isLoose(size, before) ? 1 : 0)
         other.next = next
         other.prev = prev
         if (prev === null) this.firsts[slot] = other
@@ -275,14 +271,18 @@ export class Reassembly {
   private counted(mp: Mblk, length: number): void {
     this.messages++
     this.bytes += length
-    this.held += heldBytes(mp)
+    const held = heldBytes(mp)
+    this.held += held
+    if (isLoose(length, held)) this.loose++
   }
 
   private uncounted(mp: Mblk): number {
     const length = messageBytes(mp)
     this.messages--
     this.bytes -= length
-    this.held -= heldBytes(mp)
+    const held = heldBytes(mp)
+    this.held -= held
+    if (isLoose(length, held)) this.loose--
     return length
   }
 

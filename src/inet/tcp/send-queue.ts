@@ -61,12 +61,18 @@ export class SendQueue {
       const length = bp.wptr - bp.rptr
       bp.cont = null
       if (length === 0 || bp.type !== M_DATA) this.spend(bp)
-      else if (this.blocks >= LOOSE_BLOCKS && isLoose(bp, length) && this.gather(arena, bp, length))
-        this.spend(bp)
+      else if (this.mayGather && isLoose(bp, length) && this.gather(arena, bp, length)) this.spend(bp)
       else this.link(bp, length)
       bp = next
     }
     return this.weight - before
+  }
+
+  /** A small block behind a large one stays: a stream of messages with short ends is no storm, and their memory is in proportion. */
+  private get mayGather(): boolean {
+    const { tail } = this
+    if (this.blocks < LOOSE_BLOCKS || tail === null) return false
+    return this.gathering || isLoose(tail, tail.wptr - tail.rptr)
   }
 
   private spend(bp: Mblk): void {
