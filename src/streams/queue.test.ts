@@ -12,10 +12,12 @@ import {
   FLUSHDATA,
   flushq,
   getq,
+  holdq,
   noenable,
   putbq,
   putq,
   QUEUE_MESSAGES_MAX,
+  releaseq,
   rmvq,
 } from './queue.ts'
 import { insertBetween, makeRig, makeTestRuntime, type Rig } from './testing/index.ts'
@@ -93,6 +95,27 @@ describe('streams: queue', () => {
     expect(q.first!.next).toBe(mp)
     rig.test.settle()
     expect(runs).toBe(before)
+  })
+
+  it('holdq: full whatever is on it; releaseq: as full as what is on it, and back-enables whoever was refused', () => {
+    holdq(q)
+    expect([bcanput(q, 0), bcanput(q, 1)]).toEqual([false, true])
+    rig.test.settle()
+    const before = rig.top.backEnabled
+    for (let i = 0; i < 10; i++) putq(q, message(M_DATA))
+    releaseq(q)
+    expect(bcanput(q, 0)).toBe(false)
+    rig.test.settle()
+    expect(rig.top.backEnabled).toBe(before)
+    while (q.first !== null) freemsg(getq(q)!)
+    holdq(q)
+    expect(bcanput(q, 0)).toBe(false)
+    rig.test.settle()
+    const after = rig.top.backEnabled
+    releaseq(q)
+    releaseq(q)
+    rig.test.settle()
+    expect([bcanput(q, 0), rig.top.backEnabled]).toEqual([true, after + 1])
   })
 
   it('is full from the high-water mark on, by band, and back-enables below the low-water mark', () => {

@@ -286,6 +286,19 @@ export function enableok(q: AnyQueue): void {
   q.quiet = false
 }
 
+/** The queue counts as full, whatever waits on it, until {@link releaseq}: for a module that keeps elsewhere what it took. */
+export function holdq(q: AnyQueue): void {
+  q.full = true
+}
+
+/** Ends {@link holdq}: the queue is as full as what waits on it makes it, and whoever was refused is back-enabled if that has room. */
+export function releaseq(q: AnyQueue): void {
+  q.full = q.count >= q.hiwat || q.messages >= QUEUE_MESSAGES_MAX
+  if (q.full || !q.wantsWriter) return
+  q.wantsWriter = false
+  backenable(q)
+}
+
 /** Enables the queue that was told to wait for this one. */
 function backenable(q: AnyQueue): void {
   if (q.back !== null) qenable(q.back)

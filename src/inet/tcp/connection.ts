@@ -9,7 +9,7 @@ import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { M_DATA, M_PCPROTO } from '../../streams/mblk/types.ts'
 import type { AnyQueue } from '../../streams/module.ts'
 import { putnext } from '../../streams/putnext.ts'
-import { FLUSHALL, flushq, getq, putq, qenable } from '../../streams/queue.ts'
+import { FLUSHALL, flushq, getq, holdq, putq, qenable, releaseq } from '../../streams/queue.ts'
 import { errorMeaning } from '../icmp/errors.ts'
 import { abort, release, shutdown } from './close.ts'
 import type { CloseReason, ConnectionUser } from './host.ts'
@@ -168,6 +168,7 @@ export class Connection implements ConnectionUser {
     if (this.silent) return
     // Nothing is sent any more: whoever waits for room may come and hear it.
     flushq(this.q.other, FLUSHALL)
+    releaseq(this.q.other)
     this.pull()
   }
 
@@ -183,25 +184,41 @@ export class Connection implements ConnectionUser {
     const { tcb } = this
     if (!this.maySend || tcb === null) return freemsg(mp)
     this.transport.touch()
-    if (wq.first === null && (mp.type !== M_DATA || sendRoom(this.transport.tcp, tcb) > 0))
-      return this.sendNow(tcb, mp)
+    if (wq.first === null && (mp.type !== M_DATA || this.hasSendRoom(tcb))) {
+      this.sendNow(tcb, mp)
+      this.holdIfFull(tcb)
+      return
+    }
+    // Whoever sends without asking for room.
     putq(wq, mp)
     tcb.flags |= F_WANTS_ROOM
+  }
+
+  private hasSendRoom(tcb: Tcb): boolean {
+    return sendRoom(this.transport.tcp, tcb) > 0
+  }
+
+  /** The bound is the core's (`sendBytes`): the message that reached it was the last, and the next one does not get as far as here. */
+  private holdIfFull(tcb: Tcb): void {
+    if (!this.maySend || this.hasSendRoom(tcb)) return
+    tcb.flags |= F_WANTS_ROOM
+    holdq(this.q.other)
   }
 
   /** The write queue's service procedure: there is room. */
   serveWrite(): void {
     const wq = this.q.other
     const { tcb } = this
-    if (tcb === null || wq.first === null) return
+    if (tcb === null) return
     this.transport.touch()
     while (wq.first !== null) {
-      if (this.maySend && wq.first.type === M_DATA && sendRoom(this.transport.tcp, tcb) <= 0) {
-        tcb.flags |= F_WANTS_ROOM
-        return
-      }
+      if (this.maySend && wq.first.type === M_DATA && !this.hasSendRoom(tcb)) break
       this.sendNow(tcb, getq(wq)!)
     }
+    if (wq.first !== null || (this.maySend && !this.hasSendRoom(tcb))) {
+      tcb.flags |= F_WANTS_ROOM
+      holdq(wq)
+    } else releaseq(wq)
   }
 
   /** @param mp - consumed */

@@ -3,6 +3,7 @@
  * snapshot (`tcp.info`), settings of the stack. Arguments come from outside and are checked here.
  */
 import { StackError } from '../../base/errors.ts'
+import { qenable } from '../../streams/queue.ts'
 import { fromV4Word, type IpAddress, isMapped, parseAddress } from '../address.ts'
 import { fields, integer } from '../udp/control.ts'
 import type { Connection } from './connection.ts'
@@ -106,6 +107,8 @@ export function setConnection(c: Connection, given: unknown): void {
   transport.touch()
   if (settings.receiveBytes !== 0) tcb.rcvBuf = settings.receiveBytes
   if (settings.sendBytes !== 0) tcb.sndBuf = settings.sendBytes
+  // There may be room now for what was refused.
+  if (settings.sendBytes !== before.sendBytes) qenable(c.q.other)
   if (isSynchronized(tcb.state)) {
     if (settings.maxSegment !== before.maxSegment) updateSendMss(tcp, tcb)
     if (settings.keepAlive) armKeepAlive(tcp, tcb)

@@ -1,6 +1,7 @@
 /** What a program gives to be sent (RFC 9293 §3.10.2). */
 import { afterEach, describe, expect, it } from 'vitest'
 import { allocb } from '../../streams/mblk/alloc.ts'
+import { linkb } from '../../streams/mblk/message.ts'
 import { send } from './send.ts'
 import { established } from './testing/peer.ts'
 import { makeTcpTest, type TcpTest } from './testing/tcp-test.ts'
@@ -17,7 +18,7 @@ describe('inet/tcp/send', () => {
     const { freeFlights } = t.tcp
     for (const blocks of [1, 3]) {
       const mp = allocb(t.arena, 10)!
-      for (let i = 1, bp = mp; i < blocks; i++, bp = bp.cont) bp.cont = allocb(t.arena, 10)!
+      for (let i = 1; i < blocks; i++) linkb(mp, allocb(t.arena, 10)!)
       send(t.tcp, peer.tcb, mp)
     }
     t.flush()

@@ -116,6 +116,7 @@ export interface ConnectionSettings {
   readonly maxSegment: number
   /** Fixes the buffer; 0: auto-tuned. */
   readonly receiveBytes: number
+  /** Bytes that wait to be sent or acknowledged: the message that reaches the bound is taken whole, and none after it. */
   readonly sendBytes: number
   readonly congestion: 'cubic' | 'newreno'
   /** Urgent data stays in the stream (RFC 6093's advice); otherwise the user hears of it. */
