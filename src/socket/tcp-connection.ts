@@ -6,11 +6,11 @@
  * stays where it is and closes the window: that is how it pauses.
  */
 import { StackError } from '../base/errors.ts'
-import { type Connection, closeError } from '../inet/tcp/connection.ts'
-import { type ConnectOptions, setConnection } from '../inet/tcp/control.ts'
-import { localName, remoteName } from '../inet/tcp/describe.ts'
+import { closeError } from '../inet/tcp/connection.ts'
+import type { ConnectOptions } from '../inet/tcp/control.ts'
+import type { ConnectionEnd } from '../inet/tcp/ends.ts'
 import type { CloseReason } from '../inet/tcp/host.ts'
-import { type TcpInfo, tcpInfo } from '../inet/tcp/info.ts'
+import type { TcpInfo } from '../inet/tcp/info.ts'
 import {
   CONN_CON,
   DISCON_IND,
@@ -24,8 +24,7 @@ import {
   URGENT_REQ,
 } from '../inet/tcp/primitives.ts'
 import type { ConnectionSettings } from '../inet/tcp/settings.ts'
-import { type StateName, stateName } from '../inet/tcp/states.ts'
-import { urgentAhead } from '../inet/tcp/urgent.ts'
+import type { StateName } from '../inet/tcp/states.ts'
 import type { SocketName } from '../inet/udp/endpoint.ts'
 import { esballoc, freemsg } from '../streams/mblk/alloc.ts'
 import { HEADROOM_BYTES } from '../streams/mblk/arena.ts'
@@ -73,13 +72,13 @@ export class TcpConnection implements Program {
    */
   onTrouble: ((error: StackError) => void) | null = null
   private dataCallback: (() => void) | null = null
-  private readonly connection: Connection
+  private readonly connection: ConnectionEnd
   /** {@link shutdown} was called. */
   private shut = false
 
   private constructor(stream: Stream) {
     this.stream = stream
-    this.connection = stream.bottom.state as Connection
+    this.connection = stream.bottom.state as ConnectionEnd
     stream.program = this
   }
 
@@ -99,8 +98,7 @@ export class TcpConnection implements Program {
 
   /** `CLOSED` once it is over; see RFC 9293 §3.3.2. */
   get state(): StateName {
-    const { tcb, isOver } = this.connection
-    return isOver ? 'CLOSED' : stateName(tcb!.state)
+    return this.connection.stateName
   }
 
   /**
@@ -108,11 +106,11 @@ export class TcpConnection implements Program {
    * compare with the listener's `local.family`).
    */
   get local(): SocketName {
-    return localName(this.connection.tcb!)
+    return this.connection.local
   }
 
   get remote(): SocketName {
-    return remoteName(this.connection.tcb!)
+    return this.connection.remote
   }
 
   /** Why it ended, known before {@link onClosed} is called, which waits until the data in front was read; null while it lives. */
@@ -172,8 +170,7 @@ export class TcpConnection implements Program {
 
   /** Bytes that are still to be read until the end of the peer's urgent data; 0 if none is announced (RFC 9293 MUST-33). */
   get urgentAhead(): number {
-    const { tcb, transport } = this.connection
-    return this.connection.isOver ? 0 : urgentAhead(transport.tcp, tcb!)
+    return this.connection.urgentAhead
   }
 
   // ---- writing
@@ -211,7 +208,7 @@ export class TcpConnection implements Program {
         ? messageFrom(arena, bytes, done, done + part, 'edge')
         : null
       if (mp === null) {
-        this.connection.transport.retryLater(stream.top.other)
+        this.connection.retryLater(stream.top.other)
         break
       }
       done += part
@@ -233,7 +230,7 @@ export class TcpConnection implements Program {
     if (this.refusal === null && !canputnext(stream.top.other)) return false
     const mp = esballoc(stream.runtime.arena, bytes, onReleased)
     if (mp !== null) return this.putmsg(mp)
-    this.connection.transport.retryLater(stream.top.other)
+    this.connection.retryLater(stream.top.other)
     return false
   }
 
@@ -296,17 +293,16 @@ export class TcpConnection implements Program {
 
   /** Changes settings; those not named stay. @throws StackError `ERR_BAD_ARGUMENT`, and nothing has changed then */
   set(settings: Partial<ConnectionSettings>): void {
-    setConnection(this.connection, settings)
+    this.connection.change(settings)
   }
 
   get settings(): ConnectionSettings {
-    return this.connection.tcb!.settings
+    return this.connection.settings
   }
 
-  /** As Linux's TCP_INFO; null once it is over. */
+  /** As Linux's TCP_INFO; null once it is over, and where it must be asked for: `stream.ioctl('tcp.info')` answers everywhere. */
   info(): TcpInfo | null {
-    const { tcb, transport, isOver } = this.connection
-    return isOver ? null : tcpInfo(transport.tcp, tcb!)
+    return this.connection.info()
   }
 
   [Symbol.dispose](): void {

@@ -1,8 +1,8 @@
 /** Where a program listens for TCP connections, and takes them from. */
+import type { StackError } from '../base/errors.ts'
 import type { ListenOptions } from '../inet/tcp/control.ts'
-import { listenerName } from '../inet/tcp/describe.ts'
-import type { Listening } from '../inet/tcp/listening.ts'
-import { CONN_IND, primitiveOf } from '../inet/tcp/primitives.ts'
+import type { ListeningEnd } from '../inet/tcp/ends.ts'
+import { CONN_CON, CONN_IND, DISCON_IND, primitiveOf } from '../inet/tcp/primitives.ts'
 import type { SocketName } from '../inet/udp/endpoint.ts'
 import { freemsg } from '../streams/mblk/alloc.ts'
 import type { AnyDriver } from '../streams/module.ts'
@@ -14,14 +14,18 @@ import { rethrow } from './uncaught.ts'
 
 export class TcpListener {
   readonly stream: Stream
-  private readonly listening: Listening
+  private readonly listening: ListeningEnd
   /** One for all: accepting makes no object of its own. */
   private readonly acceptOptions: OpenOptions
   private waitingCallback: (() => void) | null = null
+  /** Called once where listening takes a while (see {@link isOpen}): it does now, or `error` says why it does not. */
+  onOpen: ((error: StackError | null) => void) | null = null
+  /** Called once when it does not listen any more without having been closed: the stack is gone. */
+  onDown: ((error: StackError | null) => void) | null = null
 
   private constructor(stream: Stream) {
     this.stream = stream
-    this.listening = stream.bottom.state as Listening
+    this.listening = stream.bottom.state as ListeningEnd
     this.acceptOptions = { options: { accept: this.listening } }
     stream.onReadable = () => this.tell()
     stream.onUncaught = rethrow
@@ -35,15 +39,20 @@ export class TcpListener {
     return new TcpListener(Stream.open(runtime, 'tcp', { options: { listen: options } }))
   }
 
+  /** Whether it listens; at once on a stack of this process, after {@link onOpen} over a port to another. */
+  get isOpen(): boolean {
+    return this.listening.isOpen
+  }
+
   /** Where it listens; the port that was chosen, if 0 was asked for. */
   get local(): SocketName {
-    return listenerName(this.listening.listener)
+    return this.listening.local
   }
 
   /** Called when connections wait and none did when it was last called: accept until null. */
   set onConnection(callback: (() => void) | null) {
     this.waitingCallback = callback
-    if (callback !== null && this.listening.listener.waiting > 0) this.listening.tellAgain()
+    if (callback !== null) this.listening.tellAgain()
   }
 
   private tell(): void {
@@ -51,7 +60,16 @@ export class TcpListener {
       const primitive = primitiveOf(mp)
       freemsg(mp)
       if (primitive === CONN_IND) this.waitingCallback?.()
+      else if (primitive === CONN_CON) this.onOpen?.(null)
+      else if (primitive === DISCON_IND) this.tellEnd()
+      if (this.stream.isClosed) return
     }
+  }
+
+  private tellEnd(): void {
+    const { isOpen, error } = this.listening
+    if (isOpen) this.onDown?.(error)
+    else this.onOpen?.(error)
   }
 
   /**

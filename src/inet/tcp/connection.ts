@@ -11,8 +11,13 @@ import type { AnyQueue } from '../../streams/module.ts'
 import { putnext } from '../../streams/putnext.ts'
 import { FLUSHALL, flushq, getq, holdq, putq, qenable, releaseq } from '../../streams/queue.ts'
 import { errorMeaning } from '../icmp/errors.ts'
+import type { SocketName } from '../udp/endpoint.ts'
 import { abort, release, shutdown } from './close.ts'
+import { setConnection } from './control.ts'
+import { localName, remoteName } from './describe.ts'
+import type { ConnectionEnd } from './ends.ts'
 import type { CloseReason, ConnectionUser } from './host.ts'
+import { type TcpInfo, tcpInfo } from './info.ts'
 import {
   CONN_CON,
   makeDisconnect,
@@ -26,16 +31,17 @@ import {
 } from './primitives.ts'
 import { atEof, takeData, windowOpened } from './receive.ts'
 import { send, sendRoom } from './send.ts'
-import { CLOSED } from './states.ts'
+import type { ConnectionSettings } from './settings.ts'
+import { CLOSED, type StateName, stateName } from './states.ts'
 import { F_EOF_TOLD, F_FIN_QUEUED, F_FIN_RECEIVED, F_WANTS_ROOM, type Tcb } from './tcb.ts'
 import type { Transport } from './transport.ts'
-import { urgentOut } from './urgent.ts'
+import { urgentAhead, urgentOut } from './urgent.ts'
 
 /** Bytes and messages that go up before the program reads. It has them in hand, so they are out of the core's reach when memory is short. */
 export const HEAD_BYTES = 256 * 1024
 const HEAD_MESSAGES = 32
 
-export class Connection implements ConnectionUser {
+export class Connection implements ConnectionUser, ConnectionEnd {
   /** Read queue of the driver's end of its stream: `putnext(q, mp)` goes to the program. */
   readonly q: AnyQueue
   readonly transport: Transport
@@ -267,6 +273,40 @@ export class Connection implements ConnectionUser {
 
   get isOver(): boolean {
     return this.reason !== null || this.tcb === null || this.tcb.state === CLOSED
+  }
+
+  // ---- what the program asks
+
+  get stateName(): StateName {
+    return this.isOver ? 'CLOSED' : stateName(this.tcb!.state)
+  }
+
+  get local(): SocketName {
+    return localName(this.tcb!)
+  }
+
+  get remote(): SocketName {
+    return remoteName(this.tcb!)
+  }
+
+  get urgentAhead(): number {
+    return this.isOver ? 0 : urgentAhead(this.transport.tcp, this.tcb!)
+  }
+
+  get settings(): ConnectionSettings {
+    return this.tcb!.settings
+  }
+
+  change(settings: Partial<ConnectionSettings>): void {
+    setConnection(this, settings)
+  }
+
+  info(): TcpInfo | null {
+    return this.isOver ? null : tcpInfo(this.transport.tcp, this.tcb!)
+  }
+
+  retryLater(q: AnyQueue): void {
+    this.transport.retryLater(q)
   }
 }
 

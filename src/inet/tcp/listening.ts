@@ -1,16 +1,21 @@
 /** The stream of a listener: the state of the driver's queue pair. */
 import type { AnyQueue } from '../../streams/module.ts'
 import { putnext } from '../../streams/putnext.ts'
+import type { SocketName } from '../udp/endpoint.ts'
+import { listenerName } from './describe.ts'
+import type { ListeningEnd } from './ends.ts'
 import { acceptNext, closeListener, type Listener, type ListenRequest, listen } from './listener.ts'
 import { CONN_IND, makePrimitive } from './primitives.ts'
 import type { Tcb } from './tcb.ts'
 import type { Transport } from './transport.ts'
 
-export class Listening {
+export class Listening implements ListeningEnd {
   /** Read queue of the driver's end of its stream. */
   readonly q: AnyQueue
   readonly transport: Transport
   readonly listener: Listener
+  readonly isOpen = true
+  readonly error = null
   /** The program knows that connections wait. */
   private told = false
 
@@ -21,6 +26,10 @@ export class Listening {
     transport.touch()
     this.listener = listen(transport.tcp, { ...request, user: this })
     transport.listening.add(this)
+  }
+
+  get local(): SocketName {
+    return listenerName(this.listener)
   }
 
   /** Connections wait. */
@@ -39,6 +48,7 @@ export class Listening {
 
   /** Tells it to a program that was not listening when it was told. */
   tellAgain(): void {
+    if (this.listener.waiting === 0) return
     this.told = false
     this.tell()
   }
