@@ -1,23 +1,21 @@
 // The 69 requirements that RFC 9293 labels MUST-1 to MUST-69 (Appendix B), in the order of its text, each in our words.
 
 /**
- * @typedef {object} Must
- * @property {number} id of MUST-id
+ * @typedef {object} Requirement
+ * @property {number} id of MUST-id or SHLD-id
  * @property {string} section of RFC 9293
  * @property {string} rule
+ * @property {string} [note] what is to be said of how it is met
  * @property {string} [notMet] why it is not; its test then shows what happens instead
  */
 
-/** @param {number} id @param {string} section @param {string} rule @returns {Must} */
+/** @param {number} id @param {string} section @param {string} rule @returns {Requirement} */
 const must = (id, section, rule) => ({ id, section, rule })
 
-const ROUTES =
-  'source routes are refused on input and never sent (RFC 7126); see [divergence.md](divergence.md)'
+/** @param {number} id @param {string} rule @param {string} notMet @returns {Requirement} */
+const sourceRoute = (id, rule, notMet) => ({ id, section: '3.9.2.1', rule, notMet })
 
-/** @param {number} id @param {string} rule @returns {Must} */
-const sourceRoute = (id, rule) => ({ id, section: '3.9.2.1', rule, notMet: ROUTES })
-
-/** @type {readonly Must[]} */
+/** @type {readonly Requirement[]} */
 export const MUSTS = [
   must(1, '3.1', 'the window is an unsigned number'),
   must(2, '3.1', 'every segment sent has a checksum'),
@@ -78,9 +76,21 @@ export const MUSTS = [
   must(48, '3.9.1.9', 'a program can set the differentiated services field'),
   must(49, '3.9.2', 'the time to live can be set'),
   must(50, '3.9.2.1', 'IP options that nobody knows are ignored'),
-  sourceRoute(51, 'a program can give a source route when it connects'),
-  sourceRoute(52, 'which counts more than one that was received'),
-  sourceRoute(53, 'a connection that was opened with a source route answers by it'),
+  sourceRoute(
+    51,
+    'a program can give a source route when it connects',
+    'no call takes one. The RFC asks it of hosts whose IP uses source routing, and ours does not (RFC 7126 §4.3, §4.4), see [divergence.md](divergence.md)',
+  ),
+  sourceRoute(
+    52,
+    'which counts more than one that was received',
+    'there is neither: a packet with a source route is dropped by IP (`ipv4-source-route`, `ipv6-routing-header`), and TCP never sees it',
+  ),
+  sourceRoute(
+    53,
+    'a connection that was opened with a source route answers by it',
+    'no connection is opened by such a packet: it is dropped, as above',
+  ),
   must(54, '3.9.2.2', 'ICMP errors reach the connection that they concern'),
   must(55, '3.9.2.2', 'source quench is ignored'),
   must(56, '3.9.2.2', 'soft ICMP errors end no connection'),

@@ -139,7 +139,7 @@ describe('inet/tcp: closing', () => {
     t.finish()
   })
 
-  it('RFC 2525 §2.17, checklist 3.5-53: closed with unread data sends a reset', () => {
+  it('SHLD-3, RFC 2525 §2.17, checklist 3.5-53: closed with unread data sends a reset', () => {
     for (const where of ['here', 'above'] as const) {
       const t = makeTcpTest()
       const peer = established(t)
@@ -153,7 +153,7 @@ describe('inet/tcp: closing', () => {
     }
   })
 
-  it('RFC 9293 §3.6.1, RFC 2525 §2.17: data after the program is gone is answered by a reset', () => {
+  it('SHLD-3, RFC 2525 §2.17: data after the program is gone is answered by a reset', () => {
     const t = makeTcpTest()
     const peer = established(t)
     release(t.tcp, peer.tcb)

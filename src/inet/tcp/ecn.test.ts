@@ -22,7 +22,7 @@ function begin(): Peer {
 }
 
 describe('tcp/ecn: the sender (RFC 3168 §6.1.2)', () => {
-  it('an echo halves the window once in a window of data, sends nothing again, and the next new data says CWR', () => {
+  it('SHLD-8: an echo halves the window once in a window of data, sends nothing again, and the next new data says CWR', () => {
     const peer = begin()
     const first = peer.ack
     peer.send('AE', { ack: first + 2_000 })

@@ -34,10 +34,22 @@ describe('tcp/emit', () => {
     },
   )
 
-  it('addresses, TTL and traffic class are the connection’s', () => {
+  it('SHLD-22: addresses, TTL and traffic class are the connection’s', () => {
     const peer = begin({ connection: { ttl: 7, trafficClass: 0xb8 | 3 } }, { family: 6 })
     t.write(peer.tcb, 'x')
     expect(t.takeOne()).toMatchObject({ from: HERE6, to: PEER6, hopLimit: 7, trafficClass: 0xb8 })
+  })
+
+  it('SHLD-21: the traffic class can be changed on the way, for data and acknowledgments', () => {
+    const peer = begin({ connection: { quickAck: true } })
+    for (const trafficClass of [0x28, 0xb8, 0]) {
+      peer.tcb.settings = { ...peer.tcb.settings, trafficClass }
+      t.write(peer.tcb, 'x')
+      expect(t.takeOne().trafficClass).toBe(trafficClass)
+      peer.send('A', { ack: peer.tcb.sndNxt })
+      peer.data('y')
+      expect(t.takeOne().trafficClass).toBe(trafficClass)
+    }
   })
 
   it('RFC 7323 §3.2: every segment has the timestamp option, and echoes the newest in order', () => {

@@ -36,6 +36,13 @@ describe.each(OPEN)('inet/tcp in %s', state => {
     t.finish()
   })
 
+  it('SHLD-2: a reset with data ends it as well; nobody reads the data', () => {
+    const { t, peer } = inState(state)
+    peer.send('R', { data: 'because' })
+    expect([t.events.length, peer.tcb.state, t.readText(peer.tcb)]).toEqual([1, CLOSED, ''])
+    t.finish()
+  })
+
   it('checklist 3.5-30, RFC 5961 §3: a reset elsewhere in the window is challenged', () => {
     const { t, peer } = inState(state)
     for (const ahead of [1, 1_000, 60_000]) {

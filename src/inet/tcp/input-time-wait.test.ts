@@ -71,7 +71,7 @@ describe('inet/tcp: TIME-WAIT', () => {
     t.finish()
   })
 
-  it('RFC 6191 §2: by the timestamp, if both have them, else by the number', () => {
+  it('SHLD-4, RFC 6191 §2: by the timestamp, if both have them, else by the number', () => {
     const older = { timestamps: true, sack: true } as const
     for (const [later, seq, taken] of [
       [1_000, -50_000, true],

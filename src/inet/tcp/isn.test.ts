@@ -28,7 +28,7 @@ describe('tcp/isn', () => {
       expect((isnOf(keys, clock, 7) - base) | 0).toBe(clock)
   })
 
-  it('MUST-9, RFC 6528 §3: each word of the tuple makes it another', () => {
+  it('MUST-9, SHLD-1, RFC 6528 §3: each word of the tuple makes it another', () => {
     const keys = new SequenceKeys(SECRET)
     const words = [1, 2, 3, 4, 5, 6, 7, 8, 9] as const
     const seen = new Set([keys.isn(0, ...words)])

@@ -49,6 +49,22 @@ describe('inet/tcp: active opening', () => {
     }
   })
 
+  it('SHLD-5, SHLD-6: every SYN says the size that the link takes at that moment', () => {
+    for (const [family, mtu, mss] of [
+      [4, 1_500, 1_460],
+      [6, 1_500, 1_440],
+      [4, 1_000, 960],
+      [6, 1_280, 1_220],
+    ] as const) {
+      const t = makeTcpTest({ mtu: 9_000 })
+      t.mtu = mtu
+      expect(t.peer({ family }).connectFrom().mss).toBe(mss)
+      t.listen()
+      expect(t.peer({ family }).halfOpen().mss).toBe(mss)
+      t.finish()
+    }
+  })
+
   it('an answer without the options turns them off', () => {
     const t = makeTcpTest({ settings: { ecn: 2 } })
     const peer = t.peer()

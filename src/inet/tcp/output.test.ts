@@ -65,7 +65,7 @@ describe('tcp/output: sizes', () => {
     ])
   })
 
-  it('MUST-16, SHLD-5: never more than the peer’s MSS, the path or the connection’s own bound, options taken off', () => {
+  it('MUST-16: never more than the peer’s MSS, the path or the connection’s own bound, options taken off', () => {
     const cases: [PeerOptions, TcpTestOptions, number][] = [
       [{ mss: 700 }, {}, 700],
       [{ mss: 700, timestamps: true }, {}, 688],
@@ -152,7 +152,7 @@ describe('tcp/output: pieces', () => {
 })
 
 describe('tcp/output: small segments', () => {
-  it('RFC 1122 §4.2.3.4 (Nagle, SHLD-7): a short segment waits for the ACK of another, full ones do not', () => {
+  it('SHLD-7 (Nagle, RFC 1122 §4.2.3.4): a short segment waits for the ACK of another, full ones do not', () => {
     const peer = begin()
     t.write(peer.tcb, 'a')
     expect(lengths()).toEqual([1])
@@ -239,7 +239,7 @@ describe('tcp/output: windows', () => {
     expect(lengths()).toEqual([4_000])
   })
 
-  it('MUST-34, checklist 3.5-45: a window that shrinks below what is in flight stops new data, and nothing breaks', () => {
+  it('MUST-34, SHLD-15, checklist 3.5-45: a window that shrinks below what is in flight stops new data, and nothing breaks', () => {
     const peer = begin({}, { window: 8_000 })
     t.write(peer.tcb, new Uint8Array(20_000))
     const sent = lengths().reduce((a, b) => a + b)

@@ -144,7 +144,24 @@ describe('tcp/persist', () => {
     expect(peer.tcb.sndUna).toBe(peer.tcb.sndNxt)
   })
 
-  it('checklist 3.5-45: a window that closes under data in flight: it is sent again within reason, not given up, nothing new leaves', () => {
+  it('SHLD-16: what lies within a window that shrank is sent again as ever, what lies beyond it is not new', () => {
+    t = makeTcpTest({ connection: { noDelay: true } })
+    const peer = established(t, { mss: 1_000, window: 10_000 })
+    t.write(peer.tcb, new Uint8Array(20_000))
+    const rto = peer.tcb.rtoMs
+    const { sndNxt } = peer.tcb
+    t.take()
+    peer.send('A', { ack: peer.ack + 1_000, window: 3_000 })
+    peer.ack = (peer.ack + 1_000) | 0
+    t.advance(rto + 10)
+    const again = t.take()
+    expect(again.map(s => (s.seq - peer.ack) | 0)).toEqual([0])
+    expect([peer.tcb.sndNxt, t.counters['retransmission-timeouts']]).toEqual([sndNxt, 1])
+    peer.send('A', { ack: peer.ack + 3_000, window: 7_000 })
+    expect(t.take().every(s => s.data.length > 0)).toBe(true)
+  })
+
+  it('SHLD-17, checklist 3.5-45: a window that closes under data in flight: it is sent again within reason, not given up, nothing new leaves', () => {
     t = makeTcpTest()
     const peer = established(t, { mss: 1_000, window: 10_000 })
     t.write(peer.tcb, new Uint8Array(20_000))
