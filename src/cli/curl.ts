@@ -1,7 +1,8 @@
 /** `putnext curl`: fetches a URL by a node's own stack. */
-import { createWriteStream, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { STATUS_CODES } from 'node:http'
-import { basename } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { type Duplex, Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { connect as connectTls } from 'node:tls'
@@ -10,7 +11,7 @@ import type { ControlClient } from '../node/control-client.ts'
 import type { CommandRun, Invocation } from './command.ts'
 import { type HeaderLine, readHeaders, readResolves, readUrl, requestBody } from './curl-arguments.ts'
 import { DownloadProgress } from './curl-progress.ts'
-import { EXIT_DONE, EXIT_FAILED, UsageError } from './exit-codes.ts'
+import { EXIT_DONE, EXIT_REFUSED_BY_SERVER, UsageError } from './exit-codes.ts'
 import { addressOf } from './host-port.ts'
 import { nodeClient } from './node-target.ts'
 import { type Connector, type HttpAgent, type HttpAnswer, makeAgent } from './undici.ts'
@@ -95,7 +96,8 @@ async function fetchAll(
     answer = await ask(invocation, agent, step, signal)
   }
   const firstByte = since()
-  const { bytes, text } = await deliver(invocation, step, answer, target)
+  const refused = args.flag('fail') && answer.statusCode >= 400
+  const { bytes, text } = refused ? passOver(answer) : await deliver(invocation, step, answer, target)
   const seconds = { connect: network.connectSeconds, firstByte, total: since() }
   out.report({
     url: first.url.href,
@@ -105,16 +107,23 @@ async function fetchAll(
     headers: answer.headers,
     redirects,
     bytes,
-    file: target,
+    file: refused ? null : target,
     ...(text === null ? {} : { body: text }),
     remote: network.remote,
     seconds,
     bytesPerSecond: seconds.total === 0 ? 0 : Math.round(bytes / seconds.total),
   })
-  if (!args.flag('fail') || answer.statusCode < 400) return EXIT_DONE
+  if (!refused) return EXIT_DONE
   if (!out.json)
     out.warn(`the server answered with ${answer.statusCode} ${STATUS_CODES[answer.statusCode] ?? ''}`)
-  return EXIT_FAILED
+  return EXIT_REFUSED_BY_SERVER
+}
+
+/** With -f the page of an error is not what was asked for: nobody takes it for the file. */
+function passOver({ body }: HttpAnswer): { bytes: number; text: null } {
+  body.on('error', () => {})
+  body.destroy()
+  return { bytes: 0, text: null }
 }
 
 async function ask(
@@ -192,7 +201,13 @@ async function deliver(
   })
   if (target !== null) {
     const source = head === '' ? count : Readable.from(prefixed(head, count))
-    await Promise.all([pipeline(answer.body, count), pipeline(source, openFile(target))])
+    const file = await openFile(target)
+    await Promise.all([
+      pipeline(answer.body, count),
+      pipeline(source, file).catch(error => {
+        throw error.syscall === 'write' ? fileError(target, error) : error
+      }),
+    ])
   } else {
     if (head !== '' && !out.json) await out.bytes(Buffer.from(head))
     answer.body.pipe(count)
@@ -210,8 +225,22 @@ async function* prefixed(head: string, body: AsyncIterable<Buffer>): AsyncGenera
   yield* body
 }
 
-function openFile(path: string): ReturnType<typeof createWriteStream> {
-  return createWriteStream(path)
+/** @throws StackError that names what is wrong with the file, not with the URL */
+async function openFile(path: string): Promise<ReturnType<FileHandle['createWriteStream']>> {
+  try {
+    return (await open(path, 'w')).createWriteStream()
+  } catch (error) {
+    throw fileError(path, error as NodeJS.ErrnoException)
+  }
+}
+
+function fileError(path: string, cause: NodeJS.ErrnoException): StackError {
+  const { code = '' } = cause
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return new StackError('ERR_NOT_FOUND', `${path}: there is no folder ${dirname(path)}`, { cause })
+  if (code === 'EISDIR') return new StackError('ERR_ALREADY', `${path} is a folder`, { cause })
+  const kind = code === 'EACCES' || code === 'EPERM' ? 'ERR_ACCESS' : 'ERR_HOST'
+  return new StackError(kind, `cannot write ${path} (${code})`, { cause })
 }
 
 /** Connections of the node, as undici asks for them. */

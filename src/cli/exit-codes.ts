@@ -5,6 +5,8 @@ export const EXIT_DONE = 0
 export const EXIT_FAILED = 1
 export const EXIT_USAGE = 2
 export const EXIT_CHECK_FAILED = 3
+/** The number that curl gives it. */
+export const EXIT_REFUSED_BY_SERVER = 22
 export const EXIT_NOT_PERMITTED = 77
 export const EXIT_BAD_CONFIG = 78
 export const EXIT_INTERRUPTED = 130
@@ -15,6 +17,7 @@ export const EXIT_CODES: readonly (readonly [number, string])[] = [
   [EXIT_FAILED, 'failed'],
   [EXIT_USAGE, 'the command line was wrong'],
   [EXIT_CHECK_FAILED, 'a check did not hold'],
+  [EXIT_REFUSED_BY_SERVER, 'curl --fail: the server answered with an error'],
   [EXIT_NOT_PERMITTED, 'not permitted: a privilege is missing'],
   [EXIT_BAD_CONFIG, 'bad configuration'],
   [EXIT_INTERRUPTED, 'interrupted'],

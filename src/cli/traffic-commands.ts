@@ -80,7 +80,7 @@ const curl: CommandSpec = {
     },
     user: { type: 'string', short: 'u', value: 'NAME:PASSWORD', summary: 'basic authentication' },
     location: { type: 'flag', short: 'L', summary: 'follow redirections' },
-    fail: { type: 'flag', short: 'f', summary: 'exit code 1 for a status of 400 and above' },
+    fail: { type: 'flag', short: 'f', summary: 'no body and exit code 22 for a status of 400 and above' },
     insecure: { type: 'flag', short: 'k', summary: 'take any certificate' },
     cacert: { type: 'string', value: 'FILE', summary: 'trust what FILE has signed' },
     resolve: { type: 'string', value: 'HOST:PORT:ADDRESS', summary: 'the address of a name', repeat: true },

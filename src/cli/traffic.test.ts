@@ -1,5 +1,5 @@
 /** nc, curl, serve and iperf against a node that talks to itself over its loopback. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -168,11 +168,29 @@ describe('cli/curl and the file service', () => {
     expect((await run('curl n1 10.0.0.1/sub --json')).stdout).toContain('"status":301')
     expect((await run('curl n1 -L 10.0.0.1/sub')).stdout).toBe('index')
     expect((await run('curl n1 10.0.0.1/none')).code).toBe(0)
+    expect((await run('curl n1 10.0.0.1/none')).stdout).not.toBe('')
     expect(await run('curl n1 -f 10.0.0.1/none')).toMatchObject({
-      code: 1,
+      code: 22,
+      stdout: '',
       stderr: expect.stringContaining('404') as string,
     })
+    const target = join(directory, 'none.txt')
+    expect((await run(`curl n1 -f 10.0.0.1/none -o ${target}`)).code).toBe(22)
+    expect(existsSync(target)).toBe(false)
+    const said = await run('curl n1 -f 10.0.0.1/none --json')
+    expect(said.code).toBe(22)
+    expect(document(said)).toMatchObject({ result: { status: 404, bytes: 0, file: null } })
+    expect(said.stdout).not.toContain('"body"')
     expect((await run('curl n1 http://node.test/file.txt --resolve node.test:80:10.0.0.1')).stdout).toBe(TEXT)
+  })
+
+  it('-o blames the file, not the URL, and says which folder is missing', async () => {
+    const [lost, folder] = [join(directory, 'missing', 'folder', 'x'), join(directory, 'www')]
+    const said = await run(`curl n1 10.0.0.1/file.txt -o ${lost}`)
+    expect(said.code).toBe(1)
+    expect(said.stderr).toContain(`there is no folder ${join(directory, 'missing', 'folder')}`)
+    expect(said.stderr).not.toContain('http://')
+    expect((await run(`curl n1 10.0.0.1/file.txt -o ${folder}`)).stderr).toContain(`${folder} is a folder`)
   })
 
   it.each([
