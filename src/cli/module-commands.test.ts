@@ -74,6 +74,16 @@ describe.skipIf(!compiled)(`cli/module${why}`, () => {
     expect(result.results.filter(({ ok }) => !ok).every(({ problem }) => problem !== '')).toBe(true)
   }, 60_000)
 
+  it('check: what cannot be parsed, and what throws, with file and line', () => {
+    const [bad, throws] = [join(directory, 'bad.mjs'), join(directory, 'throws.mjs')]
+    writeFileSync(bad, 'export const one = 1\nexport const two = {\n  x: 1,,\n}\n')
+    writeFileSync(throws, '// first\nthrow new RangeError("too far")\n')
+    const said = putnext('module', 'check', 'bad.mjs')
+    expect(said.code).toBe(78)
+    expect(said.stderr).toContain("bad.mjs:3 does not load: Unexpected token ','")
+    expect(putnext('module', 'check', 'throws.mjs').stderr).toContain('throws.mjs:2 does not load: too far')
+  })
+
   it('check: what is no module is told apart', () => {
     expect(putnext('module', 'check', 'none.mjs').code).toBe(1)
     writeFileSync(join(directory, 'none.mjs'), 'export const none = {}')

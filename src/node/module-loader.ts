@@ -1,9 +1,13 @@
 /** Loads protocol modules of a user's own: ES modules that export one ModuleInfo or several. */
+import { spawnSync } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { StackError } from '../base/errors.ts'
 import type { AnyModule } from '../streams/module.ts'
+
+/** For Node to look at one file. */
+const CHECK_TIMEOUT_MS = 10_000
 
 const isSide = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && typeof (value as { put?: unknown }).put === 'function'
@@ -47,7 +51,9 @@ export async function loadModuleFile(file: string, directory = process.cwd()): P
     exported = (await import(address)) as Record<string, unknown>
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause)
-    throw new StackError('ERR_BAD_CONFIG', `the module file ${path} does not load: ${text}`, { cause })
+    const line = cause instanceof Error ? lineOf(cause, path) : null
+    const where = line === null ? path : `${path}:${line}`
+    throw new StackError('ERR_BAD_CONFIG', `the module file ${where} does not load: ${text}`, { cause })
   }
   const modules = [...new Set(Object.values(exported).filter(isModuleInfo))]
   if (modules.length === 0)
@@ -55,4 +61,22 @@ export async function loadModuleFile(file: string, directory = process.cwd()): P
       hint: 'export an object with name, hiwat, lowat, open, close, read and write; "putnext module new" writes one',
     })
   return { modules, exported }
+}
+
+/** The line of a file that an error is about; null if it is about another file, or nobody knows. */
+function lineOf(error: Error, path: string): string | null {
+  const named = lineIn(error.stack ?? '', path)
+  if (named !== null || !(error instanceof SyntaxError)) return named
+  // Node tells the place of what it cannot parse to the terminal only. It does not run what it checks.
+  const { stderr } = spawnSync(process.execPath, ['--check', path], {
+    encoding: 'utf8',
+    timeout: CHECK_TIMEOUT_MS,
+  })
+  return lineIn(stderr ?? '', path)
+}
+
+function lineIn(text: string, path: string): string | null {
+  const plain = text.replaceAll(pathToFileURL(path).href, path).replaceAll(/\?changed=\d+/g, '')
+  const at = plain.indexOf(`${path}:`)
+  return at < 0 ? null : (/^\d+/.exec(plain.slice(at + path.length + 1))?.[0] ?? null)
 }
