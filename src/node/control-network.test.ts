@@ -39,8 +39,8 @@ beforeEach(async () => {
         { arena, wires, shim: null },
       ),
     )
-  // The ends of the wire hear of each other in the next turn of their loops.
-  await until(() => nodes.every(wireIsUp), 'the wire is up')
+  // The far end has heard of this one, too.
+  expect(nodes.map(wireIsUp)).toEqual([true, true])
   port = await ControlPort.open(nodes[0]!, { path: join(directory, 'n1.sock') })
   client = new ControlClient(port.path)
 })

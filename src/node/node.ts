@@ -117,6 +117,8 @@ export class Node {
     for (const route of config.routes) this.addRoute(route)
     this.loop.hold()
     await this.network.startServices(config.services, resolve(directory ?? '.'))
+    // The far end of a wire hears in the next turn of its loop that this one is there: then the way to it is up.
+    await new Promise<void>(resolve => setImmediate(resolve))
     this.started = true
     this.events.add('info', 'node.started', `${config.name}: ${this.open.size} links`)
   }
