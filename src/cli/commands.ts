@@ -1,5 +1,6 @@
 /** The table of all commands, in the order of help. Data only: nothing here imports what a command does. */
 import { BENCH_COMMANDS } from './bench-commands.ts'
+import { BENCH_REPORT_COMMANDS } from './bench-report-commands.ts'
 import type { CommandSpec, GroupSpec } from './command.ts'
 import { SHELLS, type Shell } from './completion.ts'
 import { DOCTOR, DOCTOR_PROBE } from './doctor-commands.ts'
@@ -48,6 +49,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...TCP_COMMANDS,
   ...SIM_COMMANDS,
   ...BENCH_COMMANDS,
+  ...BENCH_REPORT_COMMANDS,
   DOCTOR,
   completion,
 ]

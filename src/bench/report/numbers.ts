@@ -7,7 +7,9 @@ export function digits(value: number): string {
   if (!Number.isFinite(value)) return '-'
   const size = Math.abs(value)
   if (size >= 1_000) return Math.round(value).toLocaleString('en')
-  if (Number.isInteger(value)) return String(value)
+  // What arithmetic left behind the ninth digit is not there.
+  const rounded = Number(value.toPrecision(9))
+  if (Number.isInteger(rounded)) return String(rounded)
   return size < 1e-4 ? value.toExponential(DIGITS - 1) : value.toPrecision(DIGITS)
 }
 
