@@ -144,21 +144,21 @@ export class Server extends net.Server {
     listening.due = false
     this.#host.runtime.scheduler.programEvents--
     if (listening !== this.#listening) return
-    const connection = this.#accept(listening.listener)
-    if (connection === null) return
-    // Behind what is told now; also if a listener of the program's throws.
-    this.#wake(listening)
-    listening.scope.runInAsyncScope(() => this.#take(connection, listening.listener.local.family === 6))
-  }
-
-  #accept(listener: TcpListener): TcpConnection | null {
+    let connection: TcpConnection | null
     try {
-      return listener.accept()
+      connection = listening.listener.accept()
     } catch (error) {
       // A module that is pushed on every connection refused this one.
-      this.emit('error', systemError(errnoNameOf(error), 'accept', undefined, undefined, error))
-      return this.#accept(listener)
+      this.#wake(listening)
+      const told = systemError(errnoNameOf(error), 'accept', undefined, undefined, error)
+      listening.scope.runInAsyncScope(() => this.emit('error', told))
+      return
     }
+    if (connection === null) return
+    const accepted = connection
+    // Behind what is told now; also if a listener of the program's throws.
+    this.#wake(listening)
+    listening.scope.runInAsyncScope(() => this.#take(accepted, listening.listener.local.family === 6))
   }
 
   #take(connection: TcpConnection, mapped: boolean): void {

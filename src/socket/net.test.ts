@@ -2,10 +2,12 @@
 import { once } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { StackError } from '../base/errors.ts'
 import { dupmsg, freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { messageBytes } from '../streams/mblk/message.ts'
 import { messageFrom } from '../streams/mblk/pullup.ts'
+import { putnext } from '../streams/putnext.ts'
 import { connect, createServer, netOn, Server, Socket } from './net.ts'
 import type { TestHost } from './testing/host.ts'
 import { makeNetHost } from './testing/net-host.ts'
@@ -290,4 +292,88 @@ describe('socket/net: the module for one stack', () => {
     )
     expect(lacking).toEqual([])
   })
+})
+
+describe('socket/net: a server whose program fails', () => {
+  /** What surfaced as an exception that nobody caught, while `action` ran. */
+  async function uncaughtDuring(action: () => Promise<void>): Promise<string[]> {
+    const messages: string[] = []
+    const others = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    process.on('uncaughtException', error => messages.push(error.message))
+    try {
+      await action()
+    } finally {
+      process.removeAllListeners('uncaughtException')
+      for (const each of others) process.on('uncaughtException', each)
+    }
+    return messages
+  }
+
+  /** Connects one after the other, and waits until each was heard of. */
+  async function connectThree(server: Server): Promise<void> {
+    const { port } = server.address()!
+    for (let i = 0; i < 3; i++) {
+      const client = connect(host, port, '127.0.0.1')
+      client.on('error', () => {})
+      await once(client, 'connect')
+      await wait(5)
+      client.destroy()
+      if (!client.closed) await once(client, 'close')
+    }
+  }
+
+  const peers = new Set<Socket>()
+  afterEach(() => {
+    peers.clear()
+  })
+
+  it('a listener of "connection" that throws does not keep the next connection waiting', async () => {
+    const server = createServer(host, peer => {
+      peers.add(peer.on('error', () => {}))
+      if (peers.size < 3) throw new Error(`number ${peers.size}`)
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    expect(await uncaughtDuring(() => connectThree(server))).toEqual(['number 1', 'number 2'])
+    expect(peers.size).toBe(3)
+    for (const peer of peers) peer.destroy()
+    server.close()
+    await once(server, 'close')
+  })
+
+  it.each([
+    [true, ['accept EPROTO', 'accept EPROTO'], []],
+    [false, [], ['accept EPROTO', 'accept EPROTO']],
+  ])(
+    'a connection that a module refuses is an error of the server; the next is served (a listener of "error": %s)',
+    async (listens, told, uncaught) => {
+      let opened = 0
+      host.runtime.registry.register({
+        name: 'picky',
+        hiwat: 65_536,
+        lowat: 16_384,
+        open() {
+          // Who connects has the first, who accepts the second.
+          if (++opened === 2 || opened === 4) throw new StackError('ERR_MODULE_FAULT', 'not this one')
+          return null
+        },
+        close: () => {},
+        read: { put: putnext },
+        write: { put: putnext },
+      })
+      const errors: string[] = []
+      const server = createServer(host, peer => peers.add(peer.on('error', () => {})))
+      if (listens) server.on('error', error => errors.push(error.message))
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      host.runtime.registry.setAutopush('tcp', [{ module: 'picky' }])
+      expect(await uncaughtDuring(() => connectThree(server))).toEqual(uncaught)
+      expect(errors).toEqual(told)
+      expect(peers.size).toBe(1)
+      for (const peer of peers) peer.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  )
 })
