@@ -33,7 +33,7 @@ import type { Tcp } from './tcp.ts'
 import { setTimer } from './timers.ts'
 import { troubleOver } from './trouble.ts'
 import { urgentAcknowledged } from './urgent.ts'
-import { zeroWindowEnded } from './zero-window.ts'
+import { isWindowTiny, zeroWindowEnded } from './zero-window.ts'
 
 const result = new AckResult()
 /** A peer that took a SACK back is given so long to send what it has, before all is sent again. */
@@ -56,7 +56,7 @@ export function ackIn(tcp: Tcp, tcb: Tcb, seg: Segment): boolean {
     return false
   }
   const opened = advanced < 0 ? 0 : updateWindow(tcb, seg, advanced)
-  if (opened > 0 && tcb.sndWnd > 0) zeroWindowEnded(tcp, tcb)
+  if (opened > 0 && !isWindowTiny(tcb)) zeroWindowEnded(tcp, tcb)
   const { flight } = tcb
   if (flight === null) {
     if (advanced > 0) tcb.sndUna = seg.ack
@@ -69,6 +69,7 @@ export function ackIn(tcp: Tcp, tcb: Tcb, seg: Segment): boolean {
   }
   const inFlight = flight.board.count > 0
   const freed = takeAck(tcp, tcb, flight, seg, Math.max(advanced, 0), opened)
+  if (flight.queue.bytes === 0) zeroWindowEnded(tcp, tcb)
   if ((tcb.timers & T_PERSIST) !== 0 || flight.probing) afterProbe(tcp, tcb, flight)
   if (advanced > 0 || inFlight || opened > 0) tcp.schedule(tcb)
   if (freed !== null) {

@@ -7,7 +7,7 @@ import { CA_CWR, CA_OPEN, CA_RECOVERY, type Flight, pipe, takeFlight } from './f
 import { timerAfterSending } from './loss-timer.ts'
 import { isPaced, pace } from './pacing.ts'
 import { searchPathMtu } from './path-mtu.ts'
-import { sendFirstAgain, windowClosed } from './persist.ts'
+import { sendFirstAgain, windowClosed, windowMayStay } from './persist.ts'
 import { LINK_FULL, NO_BUFFERS, retransmitLost, SENT_ALL } from './retransmit.ts'
 import { ESTABLISHED } from './states.ts'
 import { superBytes } from './super-size.ts'
@@ -138,7 +138,10 @@ function sendNew(tcp: Tcp, tcb: Tcb, flight: Flight): void {
     const length = pieceLength(tcp, tcb, flight, unsent, window, room)
     if (length < 0 || (length === BY_WINDOW && (unsent > 0 || window <= 0))) {
       limited = length === BY_CONGESTION
-      if (length === BY_WINDOW && board.count === 0) windowClosed(tcp, tcb, flight)
+      if (length !== BY_WINDOW) break
+      if (board.count === 0) windowClosed(tcp, tcb, flight)
+      else if (tcb.sndWnd > 0) windowMayStay(tcp, tcb)
+      if (tcb.flight !== flight) return
       break
     }
     if (!tcp.host.hasRoom()) {

@@ -13,7 +13,7 @@ import { F_FIN_QUEUED, F_FIN_SENT, F_ORPHAN, T_PERSIST, type Tcb } from './tcb.t
 import type { Tcp } from './tcp.ts'
 import { clearTimer, setTimer } from './timers.ts'
 import { sentInVain, troubleOver } from './trouble.ts'
-import { zeroWindowBegan, zeroWindowEnded } from './zero-window.ts'
+import { isWindowTiny, zeroWindowBegan, zeroWindowEnded } from './zero-window.ts'
 
 /** Closed by its program, a connection asks no longer than this (SHLD-11). */
 export const ORPHAN_GIVE_UP_MS = 100_000
@@ -24,11 +24,16 @@ export function windowClosed(tcp: Tcp, tcb: Tcb, _flight: Flight): void {
   tcb.backoff = 0
   tcb.probes = 0
   tcb.troubleAt = tcp.nowMs
-  if (tcb.sndWnd === 0 && !zeroWindowBegan(tcp, tcb)) {
-    emitTcbReset(tcp, tcb)
-    return finish(tcp, tcb, 'aborted')
-  }
+  if (!windowMayStay(tcp, tcb)) return
   setTimer(tcp, tcb, T_PERSIST, (tcp.nowMs + backedOff(tcp, tcb)) | 0)
+}
+
+/** Ends the connection if its peer has too many with such a window. @returns false if so */
+export function windowMayStay(tcp: Tcp, tcb: Tcb): boolean {
+  if (!isWindowTiny(tcb) || zeroWindowBegan(tcp, tcb)) return true
+  emitTcbReset(tcp, tcb)
+  finish(tcp, tcb, 'aborted')
+  return false
 }
 
 /**
@@ -104,7 +109,7 @@ export function afterProbe(tcp: Tcp, tcb: Tcb, flight: Flight): void {
       setTimer(tcp, tcb, T_PERSIST, (tcp.nowMs + backedOff(tcp, tcb)) | 0)
     return
   }
-  zeroWindowEnded(tcp, tcb)
+  if (!isWindowTiny(tcb)) zeroWindowEnded(tcp, tcb)
   tcb.backoff = 0
   if (!flight.probing) {
     // Of a window that is still too small for a segment the timer runs on, whatever the peer says meanwhile: nothing else sends.

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { pattern } from '../testing/packets.ts'
 import { CLOSED } from './states.ts'
 import { Peer } from './testing/peer.ts'
 import { address, HERE, makeTcpTest, type TcpTest } from './testing/tcp-test.ts'
@@ -71,6 +72,44 @@ describe('inet/tcp/zero-window', () => {
     const honest = peers.find(peer => peer.tcb.state !== CLOSED)!
     honest.send('A', { ack: honest.tcb.sndNxt, window: 1_000 })
     expect(t.tcp.zeroWindows.cells.reduce((sum, cell) => sum + cell, 0)).toBe(4)
+    t.finish()
+  })
+
+  it.each([
+    ['from the beginning', 1],
+    ['after a large one', 20_000],
+  ])('checklist 3.5-44: windows of one byte for ever, %s, are capped as those of zero', (_, first) => {
+    const t = makeTcpTest({ settings: { zeroWindowPerSource: 3 }, local: [HERE] })
+    const listener = t.listen()
+    const peers = Array.from({ length: 5 }, (_, i) => t.peer({ port: 1_000 + i, window: first }))
+    for (const peer of peers) peer.open(listener)
+    for (const peer of peers) {
+      peer.window = 1
+      peer.send('A')
+      t.write(peer.tcb, pattern(5_000))
+    }
+    for (let i = 0; i < 200; i++) {
+      const heard = new Set(t.sent.map(({ toPort }) => toPort))
+      peers[0]!.hear().forEach(s => {
+        const peer = peers.find(({ port }) => port === s.toPort)!
+        const end = (s.seq + s.data.length) | 0
+        if (((end - peer.ack) | 0) > 0) peer.ack = end
+      })
+      // Every byte is taken, and the window is one byte again.
+      for (const peer of peers) if (heard.has(peer.port) && peer.tcb.state !== CLOSED) peer.send('A')
+      t.advance(1_000)
+    }
+    const left = peers.filter(peer => peer.tcb.state !== CLOSED)
+    expect([left.length, t.counters['zero-window-killed']]).toEqual([3, 2])
+    const [one, other] = left
+    expect(((one!.tcb.sndUna - one!.irs) | 0) > 5).toBe(true)
+    const counted = (): number => t.tcp.zeroWindows.cells.reduce((sum, cell) => sum + cell, 0)
+    expect(counted()).toBe(6)
+    // A window that opens is an open one, whatever it was before; and so is one that nothing waits for.
+    one!.send('A', { window: 2_000 })
+    expect(counted()).toBe(4)
+    other!.send('A', { ack: other!.tcb.sndNxt, window: 10_000 })
+    expect(counted()).toBe(2)
     t.finish()
   })
 })
