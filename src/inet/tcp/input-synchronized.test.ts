@@ -123,6 +123,27 @@ describe.each(OPEN)('inet/tcp in %s', state => {
 })
 
 describe('inet/tcp in synchronized states', () => {
+  it('RFC 7323 §5.3, RFC 2883 §4: an original that comes after its retransmission is dropped, and reported as a duplicate', () => {
+    const t = makeTcpTest()
+    const peer = established(t, { timestamps: true, sack: true })
+    const base = peer.next
+    const sentAt = [peer.tsNow, peer.tsRecent] as const
+    peer.send('PA', { seq: (base + 5) | 0, data: 'world' })
+    t.advance(300)
+    t.take()
+    // The retransmission overtakes two originals: the one it repeats, and one behind it, which has to be sent again.
+    peer.send('PA', { seq: base, data: 'hello' })
+    t.take()
+    peer.send('PA', { seq: base, data: 'hello', timestamps: sentAt })
+    const [answer] = t.take()
+    expect([answer!.ack, answer!.sack]).toEqual([base + 10, [[base, base + 5]]])
+    peer.send('PA', { seq: (base + 10) | 0, data: ', late', timestamps: sentAt })
+    expect([t.take().at(-1)!.ack, t.counters['paws-rejected']]).toEqual([base + 10, 2])
+    peer.send('PA', { seq: (base + 10) | 0, data: ', again' })
+    expect(t.readText(peer.tcb)).toBe('helloworld, again')
+    t.finish()
+  })
+
   it('checklist 3.5-40, RFC 7323 §5.5: after 24 days of silence an older timestamp is taken', () => {
     const t = makeTcpTest()
     const peer = established(t, { timestamps: true })

@@ -96,6 +96,10 @@ function passesTimestamps(tcp: Tcp, tcb: Tcb, seg: Segment): boolean {
   }
   if (isOvertakenAck(tcb, seg)) return true
   tcp.counters['paws-rejected']++
+  // The original of what was sent again and filled a gap, late: its sender hears that it came (RFC 2883 §4, as from Linux).
+  const old = (tcb.rcvNxt - seg.seq) | 0
+  if (seg.length > 0 && old > 0 && (tcb.flags & F_SACK) !== 0)
+    noteDuplicate(takeIntake(tcp, tcb), seg.seq, (seg.seq + Math.min(old, seg.length)) | 0)
   if (seg.length > 0 || (seg.control & FIN) !== 0) ackNow(tcp, tcb)
   else challengeAck(tcp, tcb)
   return false
