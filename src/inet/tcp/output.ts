@@ -10,7 +10,7 @@ import { searchPathMtu } from './path-mtu.ts'
 import { sendFirstAgain, windowClosed, windowMayStay } from './persist.ts'
 import { LINK_FULL, NO_BUFFERS, retransmitLost, SENT_ALL } from './retransmit.ts'
 import { ESTABLISHED } from './states.ts'
-import { superBytes } from './super-size.ts'
+import { superBytes, worthSending } from './super-size.ts'
 import {
   F_ACK_NOW,
   F_APP_LIMITED,
@@ -191,7 +191,8 @@ function pieceLength(
     return 2 * length >= tcb.sndWndMax ? length : BY_WINDOW
   }
   length -= length % mss
-  if (length < most && length < unsent && mayDefer(tcp, tcb, flight, length)) return BY_CONGESTION
+  if (length < worthSending(tcb, most) && length < unsent && mayDefer(tcp, tcb, flight, length))
+    return BY_CONGESTION
   return length
 }
 

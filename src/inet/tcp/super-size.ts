@@ -13,6 +13,12 @@ const BURST_US = 1_000
 const SHORT_RTT_SHIFT = 9
 
 /**
+ * What a piece is worth waiting for on a long path. Growth of the window that leaves as one large burst fills the end of a full
+ * queue by itself: who sends it loses all of the burst, and others, that may be faster, lose nothing for a long time.
+ */
+const LONG_PATH_SEGMENTS = 4
+
+/**
  * Bytes of the next super-segment at most: a multiple of `sndMss`, at least one segment, as many as the packet's length field
  * allows, fewer where the path is slow or far (two at least).
  */
@@ -34,4 +40,13 @@ export function superBytes(tcp: Tcp, tcb: Tcb): number {
   }
   bytes -= bytes % mss
   return Math.max(bytes, mss)
+}
+
+/**
+ * The size from which a piece leaves at once, and below which it may wait for more window.
+ * @param most - {@link superBytes}
+ */
+export function worthSending(tcb: Tcb, most: number): number {
+  const shift = tcb.minRtt >> SHORT_RTT_SHIFT
+  return Math.min(most, Math.max(LONG_PATH_SEGMENTS * tcb.sndMss, shift < 16 ? most >> shift : 0))
 }
