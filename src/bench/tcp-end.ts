@@ -135,7 +135,12 @@ class MessageEnd implements End {
     const connection = TcpConnection.connect(this.runtime, { address, port })
     connection.onConnect = () => this.generate(connection)
     connection.onClosed = () => connection.close()
-    return { bytes: () => connection.bytesWritten, stop: () => connection.abort() }
+    // What the peer has: the buffer grows meanwhile, and differs from stream to stream.
+    const bytes = (): number => {
+      const info = connection.info()
+      return connection.bytesWritten - (info === null ? 0 : info.unackedBytes + info.notSentBytes)
+    }
+    return { bytes, stop: () => connection.abort() }
   }
 
   copies(): TcpEndCopies {

@@ -145,19 +145,28 @@ export function jainIndex(shares: readonly number[]): number {
 
 const FLOWS = 8
 
-/** Eight streams of ours, by themselves or beside eight of the kernel's. */
+export type FairnessName = 'alone' | 'beside' | 'kernel'
+
+const FAIRNESS_TITLES: Readonly<Record<FairnessName, string>> = {
+  alone: '8 streams of ours',
+  beside: '8 streams of ours beside 8 of Linux',
+  kernel: '8 streams of Linux',
+}
+
+/** Eight streams of ours, by themselves or beside eight of the kernel's; and those by themselves, the yardstick of the same run. */
 export class FairnessArm extends ImpairedArm {
+  private readonly ownFlows: number
   private readonly kernelFlows: number
 
-  constructor(site: BenchSite, name: 'alone' | 'beside', impairment: Impairment) {
-    const title = name === 'alone' ? '8 streams of ours' : '8 streams of ours beside 8 of Linux'
-    super(site, name, name, title, impairment)
+  constructor(site: BenchSite, name: FairnessName, impairment: Impairment) {
+    super(site, `fair${name}`, name, FAIRNESS_TITLES[name], impairment)
+    this.ownFlows = name === 'kernel' ? 0 : FLOWS
     this.kernelFlows = name === 'alone' ? 0 : FLOWS
   }
 
   async run(times: LoadTimes): Promise<Record<string, number>> {
     const [sent, kernel] = await Promise.all([
-      this.fromStack(times, FLOWS),
+      this.fromStack(times, this.ownFlows),
       this.fromKernel(times, this.kernelFlows),
     ])
     const own = sent.bytes.map(bytes => (bytes * 8e-9) / sent.seconds)

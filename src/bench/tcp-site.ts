@@ -1,4 +1,6 @@
 /** Places of a TCP measurement: namespaces, and how the ends in them reach each other. */
+import { readFileSync } from 'node:fs'
+import { StackError } from '../base/errors.ts'
 import { setSysctl } from '../host/sysctl.ts'
 import { at, type Place } from './peers.ts'
 import type { BenchSite } from './site.ts'
@@ -12,6 +14,26 @@ export const FAR = '10.77.1.2'
 /** Without pacing, and with windows that are not the limit: both as the peers' description has it. */
 export function tuneKernel({ shim, namespace }: Place, congestion: 'reno' | 'cubic' = 'reno'): void {
   setSysctl(shim, namespace, 'net.ipv4.tcp_congestion_control', congestion)
+}
+
+const ALLOWED = '/proc/sys/net/ipv4/tcp_allowed_congestion_control'
+
+/**
+ * Namespaces may use what the first one permits. That is a setting of the whole machine, so it is told and not changed.
+ * @param allowed - names with spaces between them
+ * @throws StackError `ERR_PERMISSION` with the command that permits it
+ */
+export function requireCubic(allowed: string = readFileSync(ALLOWED, 'utf8')): void {
+  const names = allowed.trim().split(/\s+/)
+  if (names.includes('cubic')) return
+  const value = [...names, 'cubic'].join(' ')
+  throw new StackError(
+    'ERR_PERMISSION',
+    'the kernel does not permit CUBIC in namespaces, and it is the yardstick',
+    {
+      hint: `sysctl -w net.ipv4.tcp_allowed_congestion_control="${value}", as root in the first namespace`,
+    },
+  )
 }
 
 /** What a stack on a device of this place is opened with. */

@@ -12,6 +12,7 @@ import { rotated } from './statistics.ts'
 import type { Arm, LoadTimes } from './tcp-arms.ts'
 import { type ArmRounds, reportOf, type ScenarioRounds, type TcpReport } from './tcp-report.ts'
 import { SCENARIOS, type Scenario } from './tcp-scenarios.ts'
+import { requireCubic } from './tcp-site.ts'
 
 export interface TcpBenchOptions {
   /** Each round starts every arm anew; 5 by default, fewer decide nothing. */
@@ -29,13 +30,14 @@ const SECONDS = 2
 const WARMUP_SECONDS = 0.7
 
 /**
- * @throws StackError `ERR_PERMISSION` without root or TUN, `ERR_NOT_FOUND` without the peers or for a scenario that is not there,
- * `ERR_HOST` if an arm fails; the abort's reason. Nothing stays behind then.
+ * @throws StackError `ERR_PERMISSION` without root or TUN, or where CUBIC is needed and not permitted, `ERR_NOT_FOUND` without the
+ * peers, `ERR_BAD_ARGUMENT` for a scenario that is not there, `ERR_HOST` if an arm fails; the abort's reason. Nothing stays behind then.
  */
 export async function run(options: TcpBenchOptions = {}): Promise<TcpReport> {
   const { rounds = ROUNDS, seconds = SECONDS, only, signal, onProgress } = options
   const chosen = choose(only)
   const shim = requirePrivileges()
+  if (chosen.some(({ needsCubic }) => needsCubic === true)) requireCubic()
   await buildPeers()
   const machine = describeMachine()
   const site = new BenchSite(shim)
@@ -65,7 +67,7 @@ function choose(only: readonly string[] | undefined): readonly Scenario[] {
     const found = SCENARIOS.find(scenario => scenario.name === name)
     if (found !== undefined) return found
     const hint = `scenarios: ${SCENARIOS.map(scenario => scenario.name).join(', ')}`
-    throw new StackError('ERR_NOT_FOUND', `bench tcp has no scenario "${name}"`, { hint })
+    throw new StackError('ERR_BAD_ARGUMENT', `bench tcp has no scenario "${name}"`, { hint })
   })
 }
 
