@@ -7,12 +7,15 @@ import { FRAME_BLOCK_BYTES } from '../../streams/mblk/arena.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { messageBytes } from '../../streams/mblk/message.ts'
 import { COALESCE_BYTES, coalesce, condensed, heldBytes, isLoose, mayStayLoose } from './condense.ts'
+import { PRESSURE_NONE, pressure } from './memory.ts'
 import { Reassembly } from './reassembly.ts'
 import { F_URGENT_IN, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
 /** A record of a connection that received nothing for so long, and holds nothing, goes back to the pool. */
 const IDLE_MS = 1_000
+/** How often connections that memory keeps small are looked at: no peer waits for its persist timer. */
+const RELIEF_MS = 50
 /** Records in the pool; more are left to the garbage collector. */
 const POOL_MAX = 1_024
 /** Records that {@link IntakePool.expire} looks at in one go: many take their turns within {@link IDLE_MS}. */
@@ -36,6 +39,8 @@ export class Intake {
   /** A FIN that came before what is in front of it: the sequence number that it takes. */
   hasFin = false
   finSeq = 0
+  /** Its window was kept small for want of memory. */
+  heldBack = false
   /** Acknowledgments that are not delayed yet. */
   quickAcks = 0
   /** The program answers what comes: acknowledgments may wait for its answers, until one was waited for in vain. */
@@ -70,6 +75,8 @@ export class IntakePool {
   private oldest: Intake | null = null
   private newest: Intake | null = null
   inUse = 0
+  /** Records whose connections' windows were kept small for want of memory. */
+  private heldBack = 0
   private lookAt = 0
 
   take(tcb: Tcb): Intake {
@@ -96,6 +103,7 @@ export class IntakePool {
     intake.hasDuplicate = false
     intake.sawCe = false
     intake.tuning = false
+    if (intake.heldBack) this.release(intake)
     if (this.freeCount >= POOL_MAX) return
     this.freeCount++
     intake.next = this.free
@@ -119,8 +127,27 @@ export class IntakePool {
     this.freeReassembly = reassembly
   }
 
-  /** Looks at two records, so that those of idle connections come back as fast as new ones are needed. */
-  sweep(tcp: Tcp, looks: number): void {
+  /** Notes that memory kept a window small: {@link expire} has it announced anew when there is some. */
+  holdBack(tcp: Tcp, intake: Intake): void {
+    if (intake.heldBack) return
+    intake.heldBack = true
+    this.heldBack++
+    if (((this.lookAt - tcp.nowMs) | 0) <= RELIEF_MS) return
+    this.lookAt = (tcp.nowMs + RELIEF_MS) | 0
+    tcp.host.timerMoved()
+  }
+
+  private release(intake: Intake): void {
+    intake.heldBack = false
+    this.heldBack--
+  }
+
+  /**
+   * Looks at some records, so that those of idle connections come back as fast as new ones are needed.
+   * @param opened - called for those whose window memory kept small, when it does no longer
+   */
+  sweep(tcp: Tcp, looks: number, opened: ((tcp: Tcp, tcb: Tcb) => void) | null = null): void {
+    const relief = opened !== null && this.heldBack > 0 && pressure(tcp) === PRESSURE_NONE
     for (let i = 0; i < looks && this.oldest !== null; i++) {
       const intake = this.oldest
       const tcb = intake.tcb!
@@ -130,6 +157,9 @@ export class IntakePool {
       } else {
         this.unlink(intake)
         this.link(intake)
+        if (!relief || !intake.heldBack) continue
+        this.release(intake)
+        opened(tcp, tcb)
       }
     }
   }
@@ -149,17 +179,18 @@ export class IntakePool {
     return this.inUse === 0 ? null : this.lookAt
   }
 
-  /** Has idle connections give their records back, also when nothing comes any more. */
-  expire(tcp: Tcp): void {
+  /** Has idle connections give their records back, also when nothing comes any more. @param opened - as of {@link sweep} */
+  expire(tcp: Tcp, opened: (tcp: Tcp, tcb: Tcb) => void): void {
     if (this.inUse === 0 || ((tcp.nowMs - this.lookAt) | 0) < 0) return
-    this.sweep(tcp, Math.min(LOOKS, this.inUse))
+    this.sweep(tcp, Math.min(LOOKS, this.inUse), opened)
     this.wait(tcp)
   }
 
   /** Sets the next look, so that every record is looked at once in {@link IDLE_MS}. */
   wait(tcp: Tcp): void {
     const turns = Math.ceil(this.inUse / LOOKS)
-    this.lookAt = (tcp.nowMs + Math.max(1, Math.floor(IDLE_MS / Math.max(1, turns)))) | 0
+    const wait = Math.max(1, Math.floor(IDLE_MS / Math.max(1, turns)))
+    this.lookAt = (tcp.nowMs + (this.heldBack > 0 ? Math.min(wait, RELIEF_MS) : wait)) | 0
   }
 
   private link(intake: Intake): void {
@@ -186,6 +217,7 @@ function isIdle(tcp: Tcp, tcb: Tcb, intake: Intake): boolean {
     intake.reassembly === null &&
     !intake.hasFin &&
     !intake.hasDuplicate &&
+    !intake.heldBack &&
     (tcb.flags & F_URGENT_IN) === 0 &&
     ((tcp.nowMs - tcb.lastInAt) | 0) > IDLE_MS
   )

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { freemsg } from '../../streams/mblk/alloc.ts'
 import { pattern } from '../testing/packets.ts'
+import { PRESSURE_HARD, pressure } from './memory.ts'
 import { receiveWindow, takeData, unreadBytes, windowScaleFor } from './receive.ts'
 import type { ConnectionSettings, TcpSettings } from './settings.ts'
 import { stateName } from './states.ts'
@@ -22,6 +23,35 @@ describe('inet/tcp: the window', () => {
     expect([unreadBytes(t.tcp, peer.tcb), receiveWindow(t.tcp, peer.tcb)]).toEqual([5_000, 15_000])
     t.unreadBytes = 0
     expect(receiveWindow(t.tcp, peer.tcb)).toBe(20_000)
+    t.finish()
+  })
+
+  it('checklist 3.5-58: when memory is no longer short, those whose windows it kept small hear so, and need not ask', () => {
+    const t = makeTcpTest({ settings: { memoryBytes: 100_000 } })
+    const listener = t.listen()
+    const peers = Array.from({ length: 4 }, (_, i) => t.peer({ ...SCALED, port: 1_000 + i }))
+    for (const peer of peers) peer.open(listener)
+    const [hog, ...others] = peers
+    for (let i = 0; i < 100 && pressure(t.tcp) < PRESSURE_HARD; i++) hog!.data(pattern(1_400))
+    for (const peer of others) {
+      // Filled up to its window's edge: there is nothing that it may send.
+      peer.tcb.rcvAdv = (peer.next + 500) | 0
+      peer.data(pattern(500))
+      t.read(peer.tcb)
+    }
+    expect(t.take().filter(s => s.toPort > 1_000 && s.window > 0).length).toBe(0)
+    t.advance(5_000)
+    expect(t.take().filter(s => s.toPort > 1_000)).toEqual([])
+    expect(pressure(t.tcp)).toBe(PRESSURE_HARD)
+    t.read(hog!.tcb)
+    t.take()
+    t.advance(100)
+    const opened = t.take().filter(s => s.toPort > 1_000)
+    expect(opened.map(s => s.toPort).sort()).toEqual([1_001, 1_002, 1_003])
+    expect(opened.every(s => s.flags === 'A' && s.window << hog!.tcb.rcvScale > 100_000)).toBe(true)
+    // Once is enough; and records are given back as ever.
+    t.advance(10_000)
+    expect([t.take(), t.tcp.intakes.inUse]).toEqual([[], 0])
     t.finish()
   })
 

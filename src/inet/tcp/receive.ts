@@ -51,7 +51,7 @@ export function windowScaleFor(bytes: number): number {
 
 /**
  * Bytes to announce now, already a multiple of `1 << rcvScale` and never more than the field holds; before the handshake's
- * end at most 65,535, unscaled. It does not change anything: {@link ackSent} does, when the segment left.
+ * end at most 65,535, unscaled. It changes nothing but a note that memory held it back: {@link ackSent} does, when the segment left.
  */
 export function receiveWindow(tcp: Tcp, tcb: Tcb): number {
   if (tcb.state < ESTABLISHED) return Math.min(tcb.rcvBuf, WINDOW_FIELD_MAX)
@@ -60,6 +60,7 @@ export function receiveWindow(tcp: Tcp, tcb: Tcb): number {
   const announced = Math.max(0, (tcb.rcvAdv - tcb.rcvNxt) | 0)
   let free = (tcb.rcvBuf - unreadBytes(tcp, tcb)) | 0
   const pressed = pressure(tcp)
+  if (pressed !== PRESSURE_NONE && tcb.intake !== null) tcp.intakes.holdBack(tcp, tcb.intake)
   if (pressed >= PRESSURE_HARD) free = 0
   else if (pressed !== PRESSURE_NONE) free = Math.min(free, PRESSED_SEGMENTS * tcb.rcvMss)
   // RFC 9293 §3.8.6.2.2 (MUST-39): the edge stands still until it can move by a segment, or half of the buffer.

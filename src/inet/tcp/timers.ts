@@ -7,6 +7,7 @@ import { emitSegment, emitTcbReset } from './emit.ts'
 import { releaseFlight } from './flight.ts'
 import { halfOpenTimer } from './handshake.ts'
 import { onPersist } from './persist.ts'
+import { windowOpened } from './receive.ts'
 import { reorderTimerFired, retransmitTimerFired } from './retransmit-timer.ts'
 import { CLOSED, ESTABLISHED, FIN_WAIT_2 } from './states.ts'
 import { sendProbe } from './tail-loss.ts'
@@ -36,7 +37,7 @@ export function expire(tcp: Tcp): void {
   tcp.wheel.expire(tcp.nowMs, onWheel)
   tcp.halfOpen.expire(tcp.nowMs, onHalfOpen)
   tcp.timeWait.expire(tcp.nowMs)
-  tcp.intakes.expire(tcp)
+  tcp.intakes.expire(tcp, windowOpened)
   turning = null
 }
 
