@@ -116,4 +116,26 @@ describe('node/loop without a device', () => {
     expect(rounds).toBe(3 * RUN_BUDGET)
     stream.close()
   })
+
+  it('procedures that take long, as those of a device do, do not hold the event loop', async () => {
+    let rounds = 0
+    const stream = Stream.open(loop.runtime, {
+      ...counting({ count: 0 }),
+      write: {
+        put: putq,
+        service: q => {
+          for (const end = performance.now() + 1; performance.now() < end; );
+          if (++rounds < 200) loop.runtime.scheduler.enable(q)
+          else for (let mp = getq(q); mp !== null; mp = getq(q)) freemsg(mp)
+        },
+      },
+    })
+    stream.putmsg(allocb(loop.runtime.arena, 64)!)
+    await soon()
+    await soon()
+    expect(rounds).toBeGreaterThan(0)
+    expect(rounds).toBeLessThan(100)
+    while (rounds < 200) await soon()
+    stream.close()
+  })
 })

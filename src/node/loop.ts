@@ -36,6 +36,11 @@ const REST_EVENTS = 256
 /** Time after which the event loop gets its turn in any case. */
 const HOLD_US = 2_000
 const TURNS_MAX = 256
+/**
+ * Procedures between two looks at the time. One of a device moves 64 packets, which takes a fraction of a millisecond, or several on a
+ * machine that is busy: a whole run queue of them would hold the event loop for seconds.
+ */
+const TURN_BUDGET = 16
 /** Node's timers count milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
@@ -64,7 +69,8 @@ class HostRandom implements Random {
 export class NodeLoop {
   readonly runtime: Runtime
   readonly shim: Shim | null
-  private readonly arenaId: number
+  /** The shim's number of the runtime's arena; -1 without a shim. */
+  readonly arenaId: number
   private readonly spinUs: number
   private credit = CREDIT_MAX
   private rest = 0
@@ -158,9 +164,9 @@ export class NodeLoop {
 
   private turns(): void {
     const { runtime } = this
-    let more = runtime.turn()
+    let more = runtime.turn(TURN_BUDGET)
     const end = runtime.recent[0]! + HOLD_US
-    while (more && this.mayGoOn && runtime.recent[0]! < end) more = runtime.turn()
+    while (more && this.mayGoOn && runtime.recent[0]! < end) more = runtime.turn(TURN_BUDGET)
     if (more) this.again()
   }
 
@@ -168,11 +174,11 @@ export class NodeLoop {
   private turnsWith(q: Queue<Tun>): void {
     const { runtime } = this
     const { recent } = runtime
-    let more = runtime.turn()
+    let more = runtime.turn(TURN_BUDGET)
     const end = recent[0]! + HOLD_US
     // Time stands still while nothing is exchanged: turns are counted, too.
     for (let left = TURNS_MAX; left > 0 && this.mayGoOn && (more || this.spin(q)) && recent[0]! < end; left--)
-      more = runtime.nextTurn()
+      more = runtime.nextTurn(TURN_BUDGET)
     // A look may have used up the run queue's budget, with no turn after it.
     if (more || !this.runtime.scheduler.idle) this.again()
   }
