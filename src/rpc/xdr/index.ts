@@ -1,0 +1,6 @@
+export * from './codec.ts'
+export * from './decoder.ts'
+export * from './encoder.ts'
+export * from './error.ts'
+export * from './message.ts'
+export * from './opaque.ts'

@@ -1,0 +1,27 @@
+/** A whole message from a value and back, for who has nothing in front or behind. */
+import type { BorrowedMblk, Mblk } from '../../streams/mblk/mblk.ts'
+import type { XdrCodec } from './codec.ts'
+import type { XdrDecoder } from './decoder.ts'
+import type { XdrEncoder } from './encoder.ts'
+
+/**
+ * @param root - how the path of an error begins
+ * @returns an owned message
+ * @throws XdrError if the value is not of the type, or no block is left
+ */
+export function encodeMessage<T>(xdr: XdrEncoder, of: XdrCodec<T>, value: T, root = ''): Mblk {
+  xdr.start(root)
+  of.encode(xdr, value)
+  return xdr.finish()
+}
+
+/**
+ * @param mp - borrowed
+ * @throws XdrError if the message is not exactly one value of the type
+ */
+export function decodeMessage<T>(xdr: XdrDecoder, of: XdrCodec<T>, mp: BorrowedMblk, root = ''): T {
+  xdr.start(mp, root)
+  const value = of.decode(xdr)
+  xdr.finish()
+  return value
+}
