@@ -1,4 +1,10 @@
 // The picture of the README: the first figure of a report, in light, sharp enough for a good screen.
+// Usage: node scripts/project/figure-picture.mjs REPORT.html PICTURE.png
+
+import { writeFileSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
+import { Browser, findChromium } from './browser.mjs'
+import { isMain } from './source-text.mjs'
 
 const WIDTH = 960
 const PADDING = 14
@@ -19,4 +25,24 @@ export async function figurePicture(browser) {
     width: box.width + 2 * PADDING,
     height: box.height + 2 * PADDING,
   })
+}
+
+if (isMain(import.meta.url)) {
+  const [page, picture] = process.argv.slice(2)
+  const chromium = findChromium()
+  if (page === undefined || picture === undefined || chromium === null) {
+    console.error(
+      chromium === null
+        ? 'figure-picture: there is no chromium here'
+        : 'figure-picture: REPORT.html PICTURE.png',
+    )
+    process.exit(1)
+  }
+  const browser = await Browser.start(chromium)
+  try {
+    await browser.open(pathToFileURL(page).href)
+    writeFileSync(picture, await figurePicture(browser))
+  } finally {
+    await browser.close()
+  }
 }

@@ -7,7 +7,9 @@ import { ROOT } from './tree.ts'
 
 const PROGRAMS = [
   '.ci/run',
-  ...['setup', 'test', 'demo', 'fuzz', 'build-shim', 'install-peers'].map(name => `scripts/${name}`),
+  ...['setup', 'test', 'demo', 'fuzz', 'build-shim', 'install-peers', 'publish-copies'].map(
+    name => `scripts/${name}`,
+  ),
 ]
 const DOCUMENTS = [
   'README.md',

@@ -14,7 +14,7 @@ export interface BarPlot {
   readonly title: string
   readonly description: string
   readonly axis: string
-  /** At most four. */
+  /** At most five. */
   readonly parts: readonly string[]
   readonly rows: readonly BarRow[]
 }
@@ -61,7 +61,7 @@ export function barPlot(plot: BarPlot): string {
 }
 
 /** Told apart on any printer. */
-const FILLS = ['solid', 'hatched', 'dotted', 'empty'] as const
+const FILLS = ['solid', 'hatched', 'dotted', 'lined', 'empty'] as const
 
 const partRect = (id: string, part: number, x: number, y: number, width: number, height: number): string =>
   element('rect', {
@@ -70,7 +70,7 @@ const partRect = (id: string, part: number, x: number, y: number, width: number,
     width,
     height,
     class: `part ${FILLS[part]!}`,
-    fill: part === 1 || part === 2 ? `url(#${id}-${FILLS[part]!})` : undefined,
+    fill: FILLS[part] === 'solid' || FILLS[part] === 'empty' ? undefined : `url(#${id}-${FILLS[part]!})`,
   })
 
 function barMarks(
@@ -124,5 +124,11 @@ const patterns = (id: string): string[] => [
     { ...PATTERN, id: `${id}-dotted`, width: 4, height: 4 },
     element('rect', { width: 4, height: 4, class: 'pattern-ground' }),
     element('circle', { cx: 2, cy: 2, r: 0.9, class: 'pattern-dot' }),
+  ),
+  element(
+    'pattern',
+    { ...PATTERN, id: `${id}-lined`, width: 4, height: 4 },
+    element('rect', { width: 4, height: 4, class: 'pattern-ground' }),
+    element('line', { x1: 2, y1: 0, x2: 2, y2: 4, class: 'pattern-fine' }),
   ),
 ]

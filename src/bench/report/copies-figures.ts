@@ -27,6 +27,7 @@ export function copiesFigures(result: CopiesResult): Figure[] {
     bySizeFigure(result, 'cpu-by-size'),
     byEdgeFigure(result),
     copiedFigure(result),
+    bySizeFigure(result, 'copied-by-size'),
     modulesFigure(result),
     operationsFigure(result),
     latencyFigure(result),
@@ -133,32 +134,30 @@ function stepsFigure(result: CopiesResult): Figure | null {
   }
 }
 
-const PLACES = ['copiedStack', 'copiedEdge', 'copiedIpc', 'copiedKernel'] as const
-const PLACE_NAMES = [
-  'in the stack',
-  "at the program's edge",
-  'by the IPC port',
-  'into or out of the kernel',
-] as const
+/** Every figure that counts copies, in the order in which they are told. */
+const PLACES = (Object.keys(COPIES_FIGURES) as CopiesFigure[]).filter(name => name.startsWith('copied'))
 
 function copiedFigure(result: CopiesResult): Figure | null {
-  const arms = result.arms.filter(({ figures }) => PLACES.some(place => figures[place] !== undefined))
+  const places = PLACES.filter(name => having(result, name).length > 0)
+  const arms = result.arms.filter(({ figures }) => places.some(place => figures[place] !== undefined))
   if (arms.length === 0) return null
   const id = 'copied'
   const title = 'Bytes copied for each byte delivered'
   const says = copiedSay(result)
   const rows = arms.map(arm => ({
     label: armLabel(arm.id, arm.title),
-    values: PLACES.map(place => arm.figures[place]?.median ?? 0),
+    values: places.map(place => arm.figures[place]?.median ?? 0),
   }))
+  const parts = places.map(name => COPIES_FIGURES[name].title.replace(/^copied /, ''))
   const description = says.join(' ')
   const axis = 'bytes copied per byte delivered'
+  const table = armTable(`${title}, by place: medians and ranges`, arms, places)
   return {
     id,
     title,
     says,
-    plots: [barPlot({ id, title, description, axis, parts: PLACE_NAMES, rows })],
-    tables: [armTable(`${title}, by place: medians and ranges`, arms, PLACES)],
+    plots: [barPlot({ id, title, description, axis, parts, rows })],
+    tables: [{ ...table, head: ['arm', ...parts] }],
   }
 }
 

@@ -10,12 +10,15 @@ import { compare, fitLine, judge, type Ratio } from '../statistics.ts'
 import { styleAt } from './arm-style.ts'
 import { bytesText } from './axis.ts'
 import { armLabel, armStyle, PANELS } from './copies-arms.ts'
-import { crossoverSay, listText, modulesSay, orderText, timesText, upper } from './copies-words.ts'
+import { crossoverSay, listText, modulesSay, orderText, timesText, upper, valueText } from './copies-words.ts'
 import type { Cell, Figure, Table } from './figure.ts'
 import { linePlot, type Panel, type Series } from './line-plot.ts'
 import { digits, narrowRange } from './numbers.ts'
 
-const seriesOf = ({ series }: CopiesResult, id: CopiesSeriesId): CopiesSeries | undefined =>
+const seriesOf = (
+  { series }: CopiesResult,
+  id: CopiesSeriesId | 'copied-by-size',
+): CopiesSeries | undefined =>
   series.find(one => one.id === id && one.lines.some(({ points }) => points.length > 0))
 
 const drawn = ({ id, points }: CopiesLine, label: string, style = armStyle(id)): Series => ({
@@ -49,8 +52,11 @@ const axisTitle = ({ figure: name }: CopiesSeries): string => {
   return `${upper(title)}, ${unit}`
 }
 
-/** Throughput, or processor time, against the size of a message: a panel for each question. */
-export function bySizeFigure(result: CopiesResult, id: 'throughput-by-size' | 'cpu-by-size'): Figure | null {
+/** Throughput, processor time or copies against the size of a message: a panel for each question. */
+export function bySizeFigure(
+  result: CopiesResult,
+  id: 'throughput-by-size' | 'cpu-by-size' | 'copied-by-size',
+): Figure | null {
   const series = seriesOf(result, id)
   if (series === undefined) return null
   const { title } = series
@@ -61,12 +67,24 @@ export function bySizeFigure(result: CopiesResult, id: 'throughput-by-size' | 'c
       ? []
       : [{ title: panel.title, series: lines.map(line => drawn(line, armLabel(line.id, line.title))) }]
   })
-  const says = sizesSay(result, series)
+  const isCount = id === 'copied-by-size'
+  const says = isCount ? endsSay(series) : sizesSay(result, series)
   const description = `${says.join(' ')} The same axes in each panel; lines are named at their ends.`
-  const y = { title: axisTitle(series), kind: 'log' } as const
+  const y = { title: axisTitle(series), kind: isCount ? 'linear' : 'log' } as const
   const x = { title: series.x.title, kind: 'size' } as const
   const plots = panels.length === 0 ? [] : [linePlot({ id, title, description, panels, x, y })]
   return { id, title: upper(title), says, plots, tables: [seriesTable(series, result.rounds)] }
+}
+
+/** What each line is at its ends. */
+function endsSay({ lines, figure }: CopiesSeries): string[] {
+  const { unit } = COPIES_FIGURES[figure]
+  return lines.flatMap(({ id, title, points }) => {
+    const [first, last] = [points[0], points.at(-1)]
+    if (first === undefined || last === undefined) return []
+    const ends = [first, last].map(({ x, y }) => `${valueText(y, unit)} at ${bytesText(x)}`)
+    return [`${armLabel(id, title)}: ${[...new Set(ends)].join(', ')}.`]
+  })
 }
 
 /** The steps of the experiment, at every size: where one side wins, and by how much at the ends. */

@@ -72,6 +72,24 @@ export function extremesSay(result: CopiesResult, name: CopiesFigure): string[] 
 
 export const upper = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
+/** Which run this is. */
+export function takenSay({ machine, rounds, mode, quick, commit, method }: CopiesResult): string[] {
+  const { processor, processors, kernel, node, startedAt } = machine
+  const where = mode === 'tun' ? 'over a TUN device' : 'without a device, two stacks in one process'
+  const of = commit === null ? '' : ` of commit ${commit.slice(0, 12)}`
+  return [
+    `${quick ? 'A quick run' : 'A run'}${of} on ${startedAt.slice(0, 10)}, ${rounds} rounds, ${where}: ${processor}, ${processors} processors, Linux ${kernel}, Node ${node}.`,
+    // The sample that reports are tried on says so itself.
+    ...method.filter(text => text.includes('made up')),
+  ]
+}
+
+/** Which run this is, and what it warns of. */
+export const runSay = (result: CopiesResult): string[] => [
+  ...takenSay(result),
+  ...(result.warnings.length === 0 ? [] : [`It warns: ${result.warnings.join('; ')}.`]),
+]
+
 export function throughputSay(result: CopiesResult): string[] {
   const own = byMedian(
     result.arms.filter(({ check }) => check !== null),
@@ -137,7 +155,10 @@ export function crossoverSay({ crossover, rounds, mode }: CopiesResult): string[
 }
 
 export function copiedSay(result: CopiesResult): string[] {
-  const places = ['copiedStack', 'copiedEdge', 'copiedIpc'] as const
+  // What the kernel copies is not the program's doing.
+  const places = (Object.keys(COPIES_FIGURES) as CopiesFigure[]).filter(
+    name => name.startsWith('copied') && !name.endsWith('Kernel'),
+  )
   const counted = result.arms.filter(({ figures }) => places.some(place => figures[place] !== undefined))
   const most = (arm: CopiesArm): number =>
     places.reduce((sum, place) => sum + (arm.figures[place]?.max ?? 0), 0)

@@ -89,6 +89,7 @@ export function plotStyle(): string {
 .plot .part.empty { fill: var(--ground); }
 .plot .pattern-ground { fill: var(--ground); }
 .plot .pattern-line { stroke: var(--t0); stroke-width: 2; }
+.plot .pattern-fine { stroke: var(--t0); stroke-width: .8; }
 .plot .pattern-dot { fill: var(--t0); }${TONES}
 `
 }
