@@ -3,12 +3,13 @@ import { once } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { StackError } from '../base/errors.ts'
+import { Listening } from '../inet/tcp/listening.ts'
 import { dupmsg, freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { messageBytes } from '../streams/mblk/message.ts'
 import { messageFrom } from '../streams/mblk/pullup.ts'
 import { putnext } from '../streams/putnext.ts'
-import { connect, createServer, netOn, Server, Socket } from './net.ts'
+import { connect, createServer, netOn, Server, Socket, TcpConnection } from './net.ts'
 import type { TestHost } from './testing/host.ts'
 import { makeNetHost } from './testing/net-host.ts'
 
@@ -291,6 +292,38 @@ describe('socket/net: the module for one stack', () => {
       name => !ours.has(name) && !inside.test(name),
     )
     expect(lacking).toEqual([])
+  })
+})
+
+describe('socket/net: what was reset before it was accepted', () => {
+  // As Linux and node:net: it is accepted all the same, what came before is read, and then comes the error.
+  it('is a connection whose data comes, and then ECONNRESET', async () => {
+    const server = createServer(host).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const client = TcpConnection.connect(host.runtime, { address: '127.0.0.1', port: server.address()!.port })
+    client.onConnect = () => {
+      client.write(Buffer.from('in front of it'))
+    }
+    // The event loop is busy elsewhere until it has all happened.
+    const listener = [...host.runtime.streams].find(({ bottom }) => bottom.state instanceof Listening)!
+    const { listener: line } = listener.bottom.state as Listening
+    while (line.waiting === 0) host.settle()
+    client.abort()
+    host.settle()
+    expect(line.waiting).toBe(1)
+    const { tcp } = (listener.bottom.state as Listening).transport
+    expect(tcp.counters['ended-unaccepted']).toBe(1)
+    const [peer] = (await once(server, 'connection')) as [Socket]
+    expect(peer.remoteAddress).toBeUndefined()
+    let text = ''
+    peer.on('data', data => {
+      text += data
+    })
+    const [error] = await once(peer, 'error')
+    expect(error).toMatchObject({ code: 'ECONNRESET', syscall: 'read' })
+    expect(text).toBe('in front of it')
+    server.close()
+    await once(server, 'close')
   })
 })
 

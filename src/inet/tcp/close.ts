@@ -99,10 +99,16 @@ export function finish(tcp: Tcp, tcb: Tcb, reason: CloseReason): void {
   tcp.wheel.disarm(tcb)
   // From here on the free routine of a program's block may call back: it finds the connection over.
   releaseFlight(tcp, tcb)
+  // In line to be accepted it has a listener, until that closes.
+  const listener = (flags & F_UNACCEPTED) === 0 ? null : (tcb.user as Listener | null)
   const told = (flags & (F_ORPHAN | F_UNACCEPTED)) === 0
-  releaseIntake(tcp, tcb, told && reason !== 'aborted' && reason !== 'no-memory')
+  const keeps = told || listener !== null
+  releaseIntake(tcp, tcb, keeps && reason !== 'aborted' && reason !== 'no-memory')
   if (told) tcp.host.closed(tcb, reason)
-  else if ((flags & F_UNACCEPTED) !== 0 && tcb.user !== null) (tcb.user as Listener).died(tcb)
+  else if (listener !== null) {
+    tcp.counters['ended-unaccepted']++
+    listener.died(tcb, reason)
+  }
 }
 
 function count(tcp: Tcp, state: number, reason: CloseReason): void {

@@ -58,11 +58,12 @@ export class Connection implements ConnectionUser, ConnectionEnd {
     q.stream.setReadLimits(HEAD_BYTES, HEAD_BYTES)
   }
 
-  /** What the program asked to connect, or accepted. */
-  begin(tcb: Tcb): void {
+  /** What the program asked to connect, or accepted. @param reason - why it is over already; null if it is not */
+  begin(tcb: Tcb, reason: CloseReason | null = null): void {
     this.tcb = tcb
+    if (reason !== null) this.reason = reason
     // What came before goes up when the stream is complete: modules may be pushed on it by then.
-    if (tcb.intake !== null || (tcb.flags & F_FIN_RECEIVED) !== 0) qenable(this.q)
+    if (reason !== null || tcb.intake !== null || (tcb.flags & F_FIN_RECEIVED) !== 0) qenable(this.q)
   }
 
   // ---- up

@@ -67,6 +67,7 @@ export const TCP_COUNTERS = [
   'syn-cookies-accepted',
   'syn-cookies-wrong',
   'accept-queue-full',
+  'ended-unaccepted',
   'connections-full',
   'half-open-expired',
   // Out

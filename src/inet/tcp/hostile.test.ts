@@ -183,7 +183,7 @@ describe('inet/tcp under attack', () => {
     expect(t.counters['passive-opens']).toBeGreaterThan(200)
     t.advance(4_000_000)
     const honest = new Peer(t, { port: 60_000, address: address('10.0.0.9') })
-    while (acceptNext(t.tcp, listener) !== null);
+    for (let tcb = acceptNext(t.tcp, listener); tcb !== null; tcb = acceptNext(t.tcp, listener)) t.hold(tcb)
     t.take()
     honest.open(listener)
     honest.data('after all')

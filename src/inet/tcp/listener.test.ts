@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { freemsg } from '../../streams/mblk/alloc.ts'
+import { messageBytes } from '../../streams/mblk/message.ts'
 import { UNSPECIFIED_V4, UNSPECIFIED_V6 } from '../address.ts'
-import type { ListenRequest } from './listener.ts'
+import { abort, release } from './close.ts'
+import { acceptNext, closeListener, type ListenRequest } from './listener.ts'
+import { takeData } from './receive.ts'
+import { CLOSED, ESTABLISHED } from './states.ts'
 import { codeOf } from './testing/error-code.ts'
 import { Peer } from './testing/peer.ts'
 import { address, HERE, HERE6, makeTcpTest, type TcpTest } from './testing/tcp-test.ts'
@@ -58,6 +63,45 @@ describe('inet/tcp/listener', () => {
     const ports = [t.listen({ port: 0 }), t.listen({ port: 0 }), t.listen({ port: 0 })].map(l => l.port)
     expect(ports.sort()).toEqual([40_000, 40_001, 40_002])
     expect(attempt(t, { port: 0 })).toBe('ERR_ADDR_IN_USE')
+    t.finish()
+  })
+
+  it('Linux: what is reset in line keeps its place and its data, is counted, and is accepted with its reason', () => {
+    const t = makeTcpTest()
+    const listener = t.listen({ backlog: 2 })
+    const [first, second] = [new Peer(t), new Peer(t, { port: 5_001 })]
+    for (const peer of [first, second]) {
+      peer.halfOpen()
+      peer.send('A')
+      t.take()
+    }
+    first.data('abc')
+    t.take()
+    first.send('R')
+    expect([listener.waiting, listener.hasRoom, t.counters['ended-unaccepted']]).toEqual([2, false, 1])
+    const one = acceptNext(t.tcp, listener)!
+    expect([one.state, listener.endOf(one)]).toEqual([CLOSED, 'reset'])
+    const mp = takeData(t.tcp, one)!
+    expect(messageBytes(mp)).toBe(3)
+    freemsg(mp)
+    release(t.tcp, one)
+    const two = acceptNext(t.tcp, listener)!
+    expect([two.state, listener.endOf(two), acceptNext(t.tcp, listener)]).toEqual([ESTABLISHED, null, null])
+    abort(t.tcp, two)
+    t.take()
+    t.finish()
+  })
+
+  it('a listener that closes frees what those that ended in line had brought', () => {
+    const t = makeTcpTest()
+    const listener = t.listen({})
+    const peer = new Peer(t)
+    peer.halfOpen()
+    peer.send('A')
+    peer.data('abc')
+    peer.send('R')
+    t.take()
+    closeListener(t.tcp, listener)
     t.finish()
   })
 

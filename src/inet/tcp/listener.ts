@@ -2,10 +2,11 @@
 import { assert } from '../../base/assert.ts'
 import { StackError } from '../../base/errors.ts'
 import { formatAddress, type IpAddress, isMulticast, isUnspecified, LIMITED_BROADCAST } from '../address.ts'
-import { abort } from './close.ts'
+import { abort, release } from './close.ts'
 import { forgetHalfOpen } from './handshake.ts'
-import type { ConnectionUser } from './host.ts'
+import type { CloseReason, ConnectionUser } from './host.ts'
 import type { ConnectionSettings } from './settings.ts'
+import { CLOSED } from './states.ts'
 import { F_UNACCEPTED, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
@@ -59,15 +60,16 @@ export class Listener implements ConnectionUser {
   /** The next listener on the same port, in the demultiplexer's list. */
   nextOnPort: Listener | null = null
   closed = false
-  /** Connections that wait and are alive. */
+  /** Connections in line, those that ended there included: Linux's `accept` gives them too, and the next call tells the error. */
   waiting = 0
   accepted = 0
   /** What came and found the queue full. */
   overflowed = 0
-  /** Waiting connections, those that died meanwhile included: `length` of them from `first`, in a power of two of places. */
+  /** `waiting` connections from `first`, in a power of two of places. */
   private ring: (Tcb | null)[] = []
   private first = 0
-  private length = 0
+  /** Why those that ended in line did. */
+  private readonly ends = new WeakMap<Tcb, CloseReason>()
 
   constructor(id: number, family: 4 | 6, request: ListenRequest, settings: ConnectionSettings) {
     this.id = id
@@ -86,47 +88,39 @@ export class Listener implements ConnectionUser {
   /** Puts an established connection in line. @param tcb - its `user` becomes this listener until it is accepted */
   push(tcb: Tcb): void {
     assert(this.hasRoom && !this.closed, 'a connection for a full or closed listener')
-    if (this.length === this.ring.length) this.makeRoom()
-    this.ring[(this.first + this.length) & (this.ring.length - 1)] = tcb
-    this.length++
+    if (this.waiting === this.ring.length) this.makeRoom()
+    this.ring[(this.first + this.waiting) & (this.ring.length - 1)] = tcb
     this.waiting++
     tcb.user = this
   }
 
-  /** The next one that is alive. */
+  /** The next in line. */
   shift(): Tcb | null {
-    while (this.length > 0) {
-      const tcb = this.ring[this.first]!
-      this.ring[this.first] = null
-      this.first = (this.first + 1) & (this.ring.length - 1)
-      this.length--
-      if (tcb.user !== this) continue
-      this.waiting--
-      return tcb
-    }
-    return null
-  }
-
-  /** A connection in line came to its end. */
-  died(tcb: Tcb): void {
-    assert(tcb.user === this, 'a connection of another listener')
-    tcb.user = null
+    if (this.waiting === 0) return null
+    const tcb = this.ring[this.first]!
+    this.ring[this.first] = null
+    this.first = (this.first + 1) & (this.ring.length - 1)
     this.waiting--
+    return tcb
   }
 
-  /** Twice the places, or those of the dead: at most twice the backlog are ever needed, so that the work is constant per connection. */
+  /** A connection in line came to its end. It keeps its place, and the data that came before. */
+  died(tcb: Tcb, reason: CloseReason): void {
+    assert(tcb.user === this, 'a connection of another listener')
+    this.ends.set(tcb, reason)
+  }
+
+  /** Why a connection that {@link acceptNext} gave was over already; null if it lives, or was not. */
+  endOf(tcb: Tcb): CloseReason | null {
+    return this.ends.get(tcb) ?? null
+  }
+
+  /** Twice the places: at most twice the backlog are ever needed. */
   private makeRoom(): void {
     const old = this.ring
-    const alive: Tcb[] = []
-    for (let i = 0; i < this.length; i++) {
-      const tcb = old[(this.first + i) & (old.length - 1)]!
-      if (tcb.user === this) alive.push(tcb)
-    }
-    const places = 2 * alive.length >= old.length ? Math.max(RING_MIN, 2 * old.length) : old.length
-    this.ring = new Array<Tcb | null>(places).fill(null)
-    for (let i = 0; i < alive.length; i++) this.ring[i] = alive[i]!
+    this.ring = new Array<Tcb | null>(Math.max(RING_MIN, 2 * old.length)).fill(null)
+    for (let i = 0; i < this.waiting; i++) this.ring[i] = old[(this.first + i) & (old.length - 1)]!
     this.first = 0
-    this.length = alive.length
   }
 }
 
@@ -206,8 +200,8 @@ function chooseListenPort(tcp: Tcp, listener: Listener): number {
 }
 
 /**
- * Takes the next established connection; it is the caller's from now on: set its `user`, then look for data
- * (`takeData`), which may have come before.
+ * Takes the next connection in line; it is the caller's from now on: set its `user`, then look for data (`takeData`), which
+ * may have come before. It may be CLOSED by now, reset by its peer: {@link Listener.endOf} says why.
  */
 export function acceptNext(tcp: Tcp, listener: Listener): Tcb | null {
   const tcb = listener.shift()
@@ -227,6 +221,7 @@ export function closeListener(tcp: Tcp, listener: Listener): void {
   forgetHalfOpen(tcp, listener)
   for (let tcb = listener.shift(); tcb !== null; tcb = listener.shift()) {
     tcb.user = null
-    abort(tcp, tcb)
+    if (tcb.state === CLOSED) release(tcp, tcb)
+    else abort(tcp, tcb)
   }
 }

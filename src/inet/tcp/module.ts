@@ -132,7 +132,7 @@ function openStream(
     const tcb = options.accept.accept()
     if (tcb === null) throw new StackError('ERR_WOULD_BLOCK', 'no connection waits to be accepted')
     tcb.user = c
-    c.begin(tcb)
+    c.begin(tcb, options.accept.listener.endOf(tcb))
   } else {
     transport.touch()
     c.begin(connect(transport.tcp, connectRequest(transport, options?.connect, c)))
