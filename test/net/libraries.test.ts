@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
+import net from 'node:net'
 import { buffer, text } from 'node:stream/consumers'
 import tls from 'node:tls'
 import * as grpc from '@grpc/grpc-js'
@@ -356,5 +357,66 @@ describe('@grpc/grpc-js', () => {
     await once(socket!, 'close')
     server.forceShutdown()
     await stop(listener)
+  })
+
+  it('its own client, by a door of the kernel’s: a call, messages of the server, messages both ways, an error', async () => {
+    const server = new grpc.Server()
+    const service = { ...echo, list: method('/test.Echo/List', false, true) }
+    server.addService(service, {
+      one: (call: grpc.ServerUnaryCall<Buffer, Buffer>, callback: grpc.sendUnaryData<Buffer>) =>
+        String(call.request) === 'fail'
+          ? callback({ code: grpc.status.NOT_FOUND, details: 'no such thing' })
+          : callback(null, Buffer.from(`<${call.request}>`)),
+      many: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => {
+        call.on('data', message => call.write(message)).on('end', () => call.end())
+      },
+      list: (call: grpc.ServerWritableStream<Buffer, Buffer>) => {
+        for (let i = 0; i < Number(call.request); i++) call.write(Buffer.alloc(2_000, String(i)))
+        call.end()
+      },
+    })
+    const listener = new Server(host)
+    serve(server.createConnectionInjector(grpc.ServerCredentials.createInsecure()), listener)
+    const port = await listening(listener)
+    // The client of the package takes no socket: what it opens in the kernel is passed on to our stack, byte for byte.
+    const passed: Socket[] = []
+    const door = net.createServer(outside => {
+      const inside = connect(host, port, '127.0.0.1')
+      passed.push(inside)
+      for (const each of [outside, inside]) each.on('error', () => {})
+      inside.on('close', () => outside.destroy())
+      outside.pipe(inside).pipe(outside)
+    })
+    const client = new (grpc.makeGenericClientConstructor(service, 'Echo'))(
+      `127.0.0.1:${await listening(door)}`,
+      grpc.credentials.createInsecure(),
+    )
+    const one = (text: string): Promise<string> =>
+      new Promise((resolve, reject) =>
+        client['one']!(Buffer.from(text), (error: Error | null, value?: Buffer) =>
+          error === null ? resolve(String(value)) : reject(error),
+        ),
+      )
+    expect(await one('hi')).toBe('<hi>')
+    await expect(one('fail')).rejects.toMatchObject({ code: grpc.status.NOT_FOUND, details: 'no such thing' })
+    const listed: number[] = []
+    for await (const message of client['list']!(Buffer.from('300')) as AsyncIterable<Buffer>)
+      listed.push(message.length)
+    expect(listed).toEqual(new Array(300).fill(2_000))
+    const call = client['many']!() as grpc.ClientDuplexStream<Buffer, Buffer>
+    for (let i = 0; i < 100; i++) call.write(Buffer.from(`message ${i}`))
+    call.end()
+    let count = 0
+    for await (const message of call as AsyncIterable<Buffer>)
+      expect(String(message)).toBe(`message ${count++}`)
+    expect(count).toBe(100)
+    // One connection carried it all.
+    expect(passed.map(({ bytesRead }) => bytesRead > 600_000)).toEqual([true])
+    client.close()
+    // Its pool would keep the connection for another while.
+    passed[0]!.destroy()
+    await once(passed[0]!, 'close')
+    server.forceShutdown()
+    await Promise.all([stop(listener), stop(door)])
   })
 })
