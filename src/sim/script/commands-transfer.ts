@@ -6,7 +6,8 @@ import { readFd, readWaits } from './commands-socket.ts'
 import { Errno, Misuse } from './errno.ts'
 import { patternByte } from './packet-encode.ts'
 import { fromHex, toHex } from './packet-fields.ts'
-import { POLL_EVENTS, type ScriptSocket } from './script-socket.ts'
+import type { ScriptSocket } from './script-socket.ts'
+import { POLL_EVENTS } from './socket-look.ts'
 
 /** Bytes of one call: what a line can answer. */
 export const TRANSFER_MAX = 3 * 1024 * 1024

@@ -5,16 +5,20 @@
 
 import type { CloseReason } from '../../inet/tcp/host.ts'
 import type { TcpInfo } from '../../inet/tcp/info.ts'
-import type { Listening } from '../../inet/tcp/listening.ts'
 import { CONNECTION_SETTINGS, type ConnectionSettings } from '../../inet/tcp/settings.ts'
 import { TcpConnection, type TcpConnectOptions, TcpListener } from '../../socket/tcp-endpoint.ts'
-import { M_DATA, type Mblk, messageBytes, type Runtime } from '../../streams/index.ts'
+import type { Runtime } from '../../streams/index.ts'
 import type { Attempt, CallResult } from './call.ts'
 import { asErrno, Errno, errnoOf } from './errno.ts'
 import { patternBytes } from './packet-encode.ts'
-
-export const POLL_EVENTS = ['POLLIN', 'POLLOUT', 'POLLRDHUP', 'POLLERR', 'POLLHUP', 'POLLPRI'] as const
-export type PollEvent = (typeof POLL_EVENTS)[number]
+import {
+  connectionEvents,
+  listenerEvents,
+  NEVER_CONNECTED,
+  type PollEvent,
+  type QueueRequest,
+  queueBytes,
+} from './socket-look.ts'
 
 type Phase = 'idle' | 'listening' | 'connecting' | 'connected'
 
@@ -340,36 +344,17 @@ export class ScriptSocket {
   /** What poll(2) would say. */
   poll(): PollEvent[] {
     const { connection, listener } = this
-    if (listener !== null) return (listener.stream.bottom.state as Listening).hasNext ? ['POLLIN'] : []
-    // Linux: a socket that was never connected hangs up, and so does one that is closed both ways.
-    if (connection === null) return ['POLLOUT', 'POLLHUP']
-    const over = this.isOver
-    const ended = connection.ended || over || this.readShut
-    const events: PollEvent[] = []
-    if (ended || this.hasData) events.push('POLLIN')
-    if (over || (this.phase === 'connected' && connection.stream.poll().writable)) events.push('POLLOUT')
-    if (ended) events.push('POLLRDHUP')
-    if (over && !this.errorTold && REASON_ERRNO[connection.closeReason!] !== null) events.push('POLLERR')
-    if (over) events.push('POLLHUP')
-    if (connection.urgentAhead > 0) events.push('POLLPRI')
-    return events
-  }
-
-  private get hasData(): boolean {
-    return this.connection?.stream.top.first?.type === M_DATA
+    if (listener !== null) return listenerEvents(listener)
+    if (connection === null) return NEVER_CONNECTED
+    const ended = connection.ended || this.isOver || this.readShut
+    const failed = this.isOver && !this.errorTold && REASON_ERRNO[connection.closeReason!] !== null
+    return connectionEvents(connection, { connected: this.phase === 'connected', ended, failed })
   }
 
   /** As the ioctls of tcp(7). @throws Errno EINVAL on a socket that listens */
-  ioctl(request: 'SIOCINQ' | 'SIOCOUTQ' | 'SIOCOUTQNSD' | 'SIOCATMARK'): number {
+  ioctl(request: QueueRequest): number {
     if (this.phase === 'listening') throw new Errno('EINVAL', 'a listening socket has no data')
-    const { connection } = this
-    const info = connection?.info() ?? null
-    if (connection === null || info === null) return 0
-    if (request === 'SIOCATMARK') return Number(connection.urgentAhead === 1)
-    if (request === 'SIOCINQ') return dataBytes(connection.stream.top.first)
-    // What waits on the stream in front of the core is not sent, either.
-    const notSent = info.notSentBytes + connection.stream.bottom.other.count
-    return request === 'SIOCOUTQ' ? info.unackedBytes + notSent : notSent
+    return this.connection === null ? 0 : queueBytes(this.connection, request)
   }
 
   /** The snapshot of a connection; of a socket without one the state alone. */
@@ -388,13 +373,6 @@ export class ScriptSocket {
     if (this.connection !== null && !this.isOver) return this.connection.settings
     return { ...CONNECTION_SETTINGS, ...this.settings }
   }
-}
-
-/** Bytes of data in the messages of a queue. */
-function dataBytes(first: Mblk | null): number {
-  let size = 0
-  for (let mp = first; mp !== null; mp = mp.next) if (mp.type === M_DATA) size += messageBytes(mp)
-  return size
 }
 
 const FIN_ACKNOWLEDGED: readonly string[] = ['FIN-WAIT-2', 'TIME-WAIT', 'CLOSED']
