@@ -19,6 +19,11 @@ const nodeRun: CommandSpec = {
       value: 'PATH',
       summary: 'where to listen for commands, instead of what FILE says',
     },
+    ipc: {
+      type: 'string',
+      value: 'PATH',
+      summary: 'listen there for programs that want the sockets of this node, instead of what FILE says',
+    },
     'ready-fd': {
       type: 'integer',
       value: 'N',

@@ -15,7 +15,7 @@ import type { Output } from './output.ts'
 export const nodeRun: CommandRun = async invocation => {
   const { args, out, host } = invocation
   const file = args.required('FILE')
-  const config = readNodeConfig(file)
+  const config = withPort(readNodeConfig(file), args.string('ipc'))
   if (args.flag('dry-run')) {
     out.report({ file, config }, `${file}: node ${config.name}, ${config.links.length} links: nothing wrong`)
     return EXIT_DONE
@@ -24,6 +24,7 @@ export const nodeRun: CommandRun = async invocation => {
   events.listen(event => tell(invocation, event))
   const control = controlPath(config, args.string('control'), host.env)
   if (control !== null) await assertFree(control)
+  if (config.ipc !== undefined) await assertFree(config.ipc.path)
   const node = await Node.start(config, { events, directory: dirname(file) })
   const end = new Ending(invocation.signal)
   let port: ControlPort | null = null
@@ -38,6 +39,13 @@ export const nodeRun: CommandRun = async invocation => {
     await port?.close()
   }
   return report(out, node, end)
+}
+
+/** @param path - of `--ipc` */
+function withPort(config: NodeConfig, path: string | undefined): NodeConfig {
+  if (path === undefined) return config
+  const before = config.ipc ?? { mapped: false, clients: 64, connections: 4_096 }
+  return { ...config, ipc: { ...before, path } }
 }
 
 function controlPath(

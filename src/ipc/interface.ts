@@ -46,11 +46,3 @@ export interface IpcClient extends AsyncDisposable {
   /** Gives the port up: connections that were closed in order go on in the node until their data is out, the others are reset. Twice is harmless. */
   close(): Promise<void>
 }
-
-/**
- * Attaches to a node's IPC port.
- * @param path - of the port: `putnext node run FILE --ipc PATH`
- * @throws StackError `ERR_NOT_FOUND` nobody listens, `ERR_ACCESS` another user's, `ERR_NOT_SUPPORTED` a node that maps nothing, `ERR_BUSY` too many
- * clients, `ERR_TIMED_OUT`, `ERR_PROTOCOL` no port of this version, `ERR_SHIM_MISSING`
- */
-export type Attach = (path: string, options?: AttachOptions) => Promise<IpcClient>

@@ -204,6 +204,30 @@ const limits = v.strictObject({
   ),
 })
 
+const ipcSchema = v.pipe(
+  v.union(
+    [
+      v.pipe(v.string(), v.nonEmpty('must be a path')),
+      v.strictObject({
+        path: v.pipe(v.string(), v.nonEmpty('must be a path'), described('Path of the socket')),
+        mapped: v.pipe(
+          v.optional(v.boolean(), false),
+          described("Let programs map the node's memory: each is trusted like the node itself"),
+        ),
+        clients: v.optional(integer(1, 1_024, 'Programs at a time (64)'), 64),
+        connections: v.optional(
+          integer(1, 1_048_576, 'Connections and listeners of one program (4096)'),
+          4_096,
+        ),
+      }),
+    ],
+    'must be a path, or {path, mapped, clients, connections}',
+  ),
+  v.transform(value =>
+    typeof value === 'string' ? { path: value, mapped: false, clients: 64, connections: 4_096 } : value,
+  ),
+)
+
 export const nodeSchema = v.pipe(
   v.strictObject({
     version: v.pipe(v.literal(1, 'must be 1, the version of this format'), described('Of this format: 1')),
@@ -224,6 +248,10 @@ export const nodeSchema = v.pipe(
     control: v.pipe(
       v.optional(v.union([v.literal(false), v.pipe(v.string(), v.nonEmpty())], 'must be a path, or false')),
       described('Path of the control socket; NAME.sock in the state directory by default; false for none'),
+    ),
+    ipc: v.pipe(
+      v.optional(ipcSchema),
+      described('Path of a socket through which programs of other processes have the sockets of this node'),
     ),
     links: v.pipe(
       v.optional(v.pipe(v.array(v.variant('driver', [tunLink, wireLink])), v.maxLength(LINKS_MAX)), []),

@@ -13,6 +13,7 @@ import { registerBuiltinModules } from './builtin-modules.ts'
 import type { LinkConfig, NodeConfig, RouteConfig } from './config.ts'
 import { EventLog } from './event-log.ts'
 import { inetNetwork } from './inet-network.ts'
+import { IpcPort } from './ipc-port.ts'
 import { type NodeLink, openLink, withContext } from './links.ts'
 import { NodeLoop, type NodeLoopOptions } from './loop.ts'
 import { loadModuleFile } from './module-loader.ts'
@@ -77,6 +78,7 @@ export class Node {
   /** Names of modules that came from files. */
   private readonly loaded = new Set<string>()
   private readonly startedAt = performance.now()
+  private port: IpcPort | null = null
   private started = false
   private closing: Promise<CloseReport> | null = null
 
@@ -119,6 +121,7 @@ export class Node {
     await this.network.startServices(config.services, resolve(directory ?? '.'))
     // The far end of a wire hears in the next turn of its loop that this one is there: then the way to it is up.
     await new Promise<void>(resolve => setImmediate(resolve))
+    if (config.ipc !== undefined) this.port = await this.openPort(config.ipc)
     this.started = true
     this.events.add('info', 'node.started', `${config.name}: ${this.open.size} links`)
   }
@@ -138,6 +141,17 @@ export class Node {
       this.loaded.add(info.name)
     }
     return modules.map(({ name }) => name)
+  }
+
+  private openPort(options: NonNullable<NodeConfig['ipc']>): Promise<IpcPort> {
+    const { name, runtime } = this
+    const { shim, arenaId } = this.loop
+    return IpcPort.open({ name, version: VERSION, runtime, shim, arenaId }, options)
+  }
+
+  /** The port for programs of other processes; null if the configuration names none. */
+  get ipc(): IpcPort | null {
+    return this.port
   }
 
   get name(): string {
@@ -231,6 +245,7 @@ export class Node {
 
   private async end(): Promise<CloseReport> {
     const { runtime } = this
+    this.port?.close()
     this.network.close()
     for (const link of this.open.values()) link.close()
     this.open.clear()

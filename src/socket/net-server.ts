@@ -120,11 +120,33 @@ export class Server extends net.Server {
     const listening = { listener, scope: new AsyncResource('TCPSERVERWRAP'), due: false }
     this.#listening = listening
     listener.onConnection = () => this.#wake(listening)
+    listener.onDown = error => {
+      process.nextTick(() => this.#fail(listening, listenError(errnoNameOf(error), address, port, error)))
+    }
     this.#hold()
-    process.nextTick(() => {
-      if (this.#listening !== null) this.emit('listening')
-    })
+    if (listener.isOpen) process.nextTick(() => this.#opened(listening, null))
+    // Over a port to another process: the answer is still to come.
+    else
+      listener.onOpen = error => {
+        const told = error === null ? null : listenError(errnoNameOf(error), address, port, error)
+        process.nextTick(() => this.#opened(listening, told))
+      }
     return undefined
+  }
+
+  #opened(listening: Listening, error: Error | null): void {
+    if (error !== null) this.#fail(listening, error)
+    else if (this.#listening === listening) this.emit('listening')
+  }
+
+  /** It does not listen, or not any more. */
+  #fail(listening: Listening, error: Error): void {
+    if (this.#listening !== listening) return
+    this.#listening = null
+    this.#hold()
+    listening.listener.close()
+    listening.scope.runInAsyncScope(() => this.emit('error', error))
+    this._emitCloseIfDrained()
   }
 
   #refuse(error: Error): void {

@@ -70,7 +70,7 @@ export class TcpConnection implements Program {
    * something: `ERR_TIMED_OUT` when what was sent was not acknowledged for several timeouts (`r1Retries`), `ERR_HOST_UNREACHABLE` and
    * the like when ICMP says so. Not with the setting `troubleReports` off.
    */
-  onTrouble: ((error: StackError) => void) | null = null
+  onTrouble: ((error: StackError, code: number) => void) | null = null
   private dataCallback: (() => void) | null = null
   private readonly connection: ConnectionEnd
   /** {@link shutdown} was called. */
@@ -350,7 +350,7 @@ export class TcpConnection implements Program {
   private tellTrouble(mp: Mblk): void {
     const code = troubleCode(mp)
     freemsg(mp)
-    if (this.onTrouble !== null) this.onTrouble(closeError('timed-out', code)!)
+    if (this.onTrouble !== null) this.onTrouble(closeError('timed-out', code)!, code)
   }
 
   writable(): void {

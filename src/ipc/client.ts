@@ -1,0 +1,160 @@
+/** Attaching to a node: `putnext/ipc`. */
+import { StackError } from '../base/errors.ts'
+import { ERRNO, errnoName } from '../host/host-error.ts'
+import { loadShim, type Shim } from '../host/shim.ts'
+import { Arena } from '../streams/mblk/arena.ts'
+import type { Runtime } from '../streams/runtime.ts'
+import type { Channel } from './channel.ts'
+import { openChannelStream, seat } from './channel-stream.ts'
+import { ClientLoop } from './client-loop.ts'
+import { ClientPort, type Welcome } from './client-port.ts'
+import type { AttachOptions, IpcClient, PortCounters } from './interface.ts'
+import { portDriver } from './port-driver.ts'
+import { HELLO, PROTOCOL_VERSION } from './protocol.ts'
+import { SocketChannel } from './socket-channel.ts'
+
+const ARENA_BYTES = 32 * 1024 * 1024
+const TIMEOUT_MS = 5_000
+/** How long `close` waits for the node to take what is in line. */
+const CLOSE_MS = 1_000
+
+class Client implements IpcClient {
+  readonly runtime: Runtime
+  readonly mapped: boolean
+  readonly node: IpcClient['node']
+  onDown: ((error: StackError) => void) | null = null
+  private readonly channel: Channel
+  private readonly port: ClientPort
+  private readonly loop: ClientLoop
+  private closing: Promise<void> | null = null
+
+  constructor(
+    loop: ClientLoop,
+    port: ClientPort,
+    channel: Channel,
+    mapped: boolean,
+    { name, nodeVersion, pid }: Welcome,
+  ) {
+    this.loop = loop
+    this.runtime = loop.runtime
+    this.port = port
+    this.channel = channel
+    this.mapped = mapped
+    this.node = { name, version: nodeVersion, pid }
+    port.onAnswer = null
+    port.onDown = error => this.onDown?.(error)
+  }
+
+  get counters(): PortCounters {
+    return this.channel.counters
+  }
+
+  ref(): void {
+    this.channel.ref(true)
+  }
+
+  unref(): void {
+    this.channel.ref(false)
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  private async end(): Promise<void> {
+    const { runtime, port, channel } = this
+    port.onDown = null
+    for (const stream of [...runtime.streams]) if (stream.bottom.info.name === 'tcp') stream.close()
+    const until = performance.now() + CLOSE_MS
+    this.loop.run()
+    // What streams that were closed in order have left goes as the node takes it.
+    while ((channel.waitingBytes > 0 || port.isBusy) && performance.now() < until) {
+      await new Promise(resolve => setTimeout(resolve, 1))
+      this.loop.run()
+    }
+    shut(this.loop, port, channel)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+function shut(loop: ClientLoop, port: ClientPort, channel: Channel | null): void {
+  const { runtime } = loop
+  channel?.close()
+  port.end(new StackError('ERR_STREAM_CLOSED', 'the port was closed'))
+  while (runtime.turn());
+  port.stop()
+  for (const stream of [...runtime.streams]) stream.close()
+  loop.close()
+}
+
+/**
+ * Attaches to a node's IPC port.
+ * @param path - of the port: `putnext node run FILE --ipc PATH`
+ * @throws StackError `ERR_NOT_FOUND` nobody listens, `ERR_ACCESS` another user's, `ERR_NOT_SUPPORTED` a node that maps nothing, `ERR_BUSY` too many
+ * clients, `ERR_TIMED_OUT`, `ERR_PROTOCOL` no port of this version, `ERR_SHIM_MISSING`
+ */
+export async function attach(path: string, options: AttachOptions = {}): Promise<IpcClient> {
+  const shim = options.shim ?? loadShim()
+  const fd = connect(shim, path)
+  const loop = new ClientLoop(shim, new Arena({ sizeBytes: options.arenaBytes ?? ARENA_BYTES }))
+  const { stream, q } = openChannelStream(loop.runtime, `ipc:${path}`)
+  const port = new ClientPort(loop.runtime, q)
+  let channel: Channel | null = null
+  try {
+    channel = new SocketChannel({ shim, arenaId: loop.arenaId, runtime: loop.runtime }, fd, q, port)
+    port.channel = channel
+    seat(stream, served(channel))
+    const welcome = await greet(port, false, options.timeoutMs ?? TIMEOUT_MS)
+    loop.runtime.registry.register(portDriver(port))
+    return new Client(loop, port, channel, false, welcome)
+  } catch (error) {
+    shut(loop, port, channel)
+    throw error
+  }
+}
+
+function served(channel: Channel): Parameters<typeof seat>[1] {
+  return {
+    serve: () => channel.serve(),
+    counters: channel.counters,
+    describe: () => ({ waitingBytes: channel.waitingBytes }),
+  }
+}
+
+function connect(shim: Shim, path: string): number {
+  const fd = shim.unixConnect(path)
+  if (fd >= 0) return fd
+  const errno = -fd
+  const name = errnoName(errno)
+  if (errno === ERRNO.ENOENT || errno === ERRNO.ECONNREFUSED)
+    throw new StackError('ERR_NOT_FOUND', `no node listens on ${path} (${name})`, {
+      hint: 'start one with "putnext node run FILE --ipc PATH"',
+    })
+  if (errno === ERRNO.EACCES || errno === ERRNO.EPERM)
+    throw new StackError('ERR_ACCESS', `the port ${path} is another user's`, {
+      hint: 'run as the user who started the node',
+    })
+  if (errno === ERRNO.EAGAIN)
+    throw new StackError('ERR_BUSY', `the port ${path} has no room for one more client`)
+  throw new StackError('ERR_HOST', `cannot attach to ${path} (${name})`)
+}
+
+/** Says hello, and waits for the answer. */
+function greet(port: ClientPort, mapped: boolean, timeoutMs: number): Promise<Welcome> {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(
+      () => reject(new StackError('ERR_TIMED_OUT', `the node did not answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    )
+    port.onAnswer = answer => {
+      clearTimeout(late)
+      if (answer instanceof StackError) reject(answer)
+      else resolve(answer)
+    }
+    port.sendText(0, HELLO, 0, { version: PROTOCOL_VERSION, mapped })
+  })
+}

@@ -1,0 +1,2 @@
+export { attach } from './client.ts'
+export type { AttachOptions, IpcClient, PortCounters } from './interface.ts'

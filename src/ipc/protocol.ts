@@ -1,0 +1,105 @@
+/**
+ * What passes between a node and a program that attached to it: frames of a header of four int32 words in the host's order
+ * (stream, kind, length, detail) and a body. Stream 0 is the port itself; a client numbers what it opens with odd numbers, the node
+ * what it accepts with even ones. All frames of a port are in order.
+ */
+import { type ErrorCode, StackError } from '../base/errors.ts'
+import type { Arena } from '../streams/mblk/arena.ts'
+import type { BorrowedMblk, Mblk } from '../streams/mblk/mblk.ts'
+import { messageBytes } from '../streams/mblk/message.ts'
+import { messageFrom, readMessage } from '../streams/mblk/pullup.ts'
+
+/** Both ends must say the same. */
+export const PROTOCOL_VERSION = 1
+export const HEADER_BYTES = 16
+/** Longest body. */
+export const BODY_BYTES_MAX = 512 * 1024
+/** Longest body that is not data. */
+export const TEXT_BYTES_MAX = 64 * 1024
+/** Bytes of data that a sender may have under way on a stream at first, each direction; one message may go over it. */
+export const CREDIT_BYTES = 256 * 1024
+/** What a message counts for beside its bytes, so that many small ones are bounded, too. */
+export const MESSAGE_COST_BYTES = 256
+/** Credit is given back in parts of this size. */
+export const CREDIT_STEP_BYTES = CREDIT_BYTES / 4
+/** Accepted connections of one listener that are on their way to the program. */
+export const ACCEPT_AHEAD = 32
+
+/** Both ways: data, and credit for data (detail: bytes). */
+export const DATA = 1
+export const CREDIT = 2
+
+/** To the node. HELLO, CONNECT, LISTEN, SET and REQUEST have a body of JSON; REQUEST's detail is its number. */
+export const HELLO = 16
+export const CONNECT = 17
+export const LISTEN = 18
+/** Detail: connections that the program took from a listener. */
+export const ACCEPTED = 19
+export const SHUTDOWN = 20
+export const URGENT_DATA = 21
+/** The program closed the stream: behind its data. */
+export const CLOSE = 22
+/** The same, at once and with a reset. */
+export const ABORT = 23
+export const SET = 24
+export const REQUEST = 25
+
+/** To the client. WELCOME, REFUSED, NAMES, INCOMING, OVER, ANSWER and REFUSAL have a body of JSON. */
+export const WELCOME = 32
+export const REFUSED = 33
+/** A stream that was asked for is there: its names. */
+export const NAMES = 34
+export const CONNECTED = 35
+/** On a listener's stream; detail: the number of the new stream. */
+export const INCOMING = 36
+/** The peer's data ended. */
+export const END = 37
+/** Detail: bytes of the stream up to the end of urgent data, from its beginning, modulo 2^32. */
+export const URGENT = 38
+/** Detail: see TROUBLE_IND. */
+export const TROUBLE = 39
+/** The stream is over: behind its data. */
+export const OVER = 40
+export const ANSWER = 41
+export const REFUSAL = 42
+
+/** The cost of a message against the credit. */
+export const costOf = (bytes: number): number => bytes + MESSAGE_COST_BYTES
+
+export interface Hello {
+  readonly version: number
+  readonly mapped: boolean
+}
+
+export interface ErrorText {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly hint?: string
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+/** @returns a message with the JSON text of a value; null when no block is left */
+export function textMessage(arena: Arena, value: unknown): Mblk | null {
+  const text = encoder.encode(JSON.stringify(value ?? null))
+  return messageFrom(arena, text, 0, text.length, 'edge')
+}
+
+/** Reads what {@link textMessage} wrote. @param mp - borrowed @throws SyntaxError */
+export function readText(mp: BorrowedMblk | null): unknown {
+  if (mp === null) return null
+  const text = new Uint8Array(messageBytes(mp))
+  readMessage(mp, 0, text, 0, text.length, 'edge')
+  return JSON.parse(decoder.decode(text))
+}
+
+export function errorText(error: unknown): ErrorText {
+  if (!(error instanceof StackError)) return { code: 'ERR_HOST', message: String(error) }
+  const { code, message, hint } = error
+  return hint === undefined ? { code, message } : { code, message, hint }
+}
+
+export function errorFrom({ code, message, hint }: ErrorText): StackError {
+  return new StackError(code, message, hint === undefined ? {} : { hint })
+}

@@ -1,0 +1,252 @@
+/**
+ * The program of a connection whose real program is in another process: what comes in goes to the client as far as its credit
+ * reaches, the rest stays in the stream and closes the window; what the client sends waits here, within its credit, while TCP is full.
+ */
+import { makePrimitive, URGENT_REQ } from '../inet/tcp/primitives.ts'
+import {
+  ABORT,
+  ANSWER,
+  BODY_BYTES_MAX,
+  CLOSE,
+  CONNECTED,
+  CREDIT,
+  CREDIT_BYTES,
+  CREDIT_STEP_BYTES,
+  costOf,
+  DATA,
+  END,
+  errorText,
+  OVER,
+  REFUSAL,
+  REQUEST,
+  readText,
+  SET,
+  SHUTDOWN,
+  TROUBLE,
+  URGENT,
+  URGENT_DATA,
+} from '../ipc/protocol.ts'
+import { sendData } from '../ipc/send-data.ts'
+import type { TcpConnection } from '../socket/tcp-endpoint.ts'
+import { freemsg } from '../streams/mblk/alloc.ts'
+import type { Mblk } from '../streams/mblk/mblk.ts'
+import { messageBytes } from '../streams/mblk/message.ts'
+import { M_DATA } from '../streams/mblk/types.ts'
+import { putnext } from '../streams/putnext.ts'
+import type { IpcAgent, IpcStream } from './ipc-agent.ts'
+
+/** What a client may have under way: its credit, and one message over it. */
+const UNDER_WAY_MAX = CREDIT_BYTES + costOf(BODY_BYTES_MAX)
+
+interface Request {
+  readonly command: string
+  readonly argument: unknown
+}
+
+export class IpcConnection implements IpcStream {
+  private readonly agent: IpcAgent
+  private readonly id: number
+  private readonly connection: TcpConnection
+  /** Cost of data that may go to the client. */
+  private credit = CREDIT_BYTES
+  /** Cost of data of the client's that TCP has not taken, and of what it took and the client was not told. */
+  private underWay = 0
+  private taken = 0
+  /** Bytes that went to the client. */
+  private sent = 0
+  /** What waits for TCP to have room, with SHUTDOWN, URGENT_DATA and CLOSE in their places. */
+  private readonly waiting: (Mblk | number)[] = []
+  /** The client closed it: nothing goes there any more. */
+  private left = false
+  private over = false
+
+  constructor(agent: IpcAgent, id: number, connection: TcpConnection) {
+    this.agent = agent
+    this.id = id
+    this.connection = connection
+    connection.onConnect = () => this.say(CONNECTED, 0)
+    connection.onEnd = () => this.say(END, 0)
+    connection.onWritable = () => this.work()
+    connection.onUrgent = () => this.say(URGENT, (this.sent + connection.urgentAhead) | 0)
+    connection.onTrouble = (_error, code) => this.say(TROUBLE, code)
+    connection.onClosed = (reason, error) => {
+      this.say(OVER, 0, { reason, error: error === null ? null : errorText(error) })
+      this.end()
+    }
+    connection.onReadable = () => this.pump()
+  }
+
+  private say(kind: number, detail: number, text?: unknown): void {
+    if (this.left) return
+    if (text === undefined) this.agent.send(this.id, kind, detail, null)
+    else this.agent.sendText(this.id, kind, detail, text)
+  }
+
+  // ---- to the client
+
+  /** Sends what waits in the stream, as far as credit and the channel go. */
+  private pump(): void {
+    const { connection, agent, id } = this
+    while (this.credit > 0 && !this.left && !this.over) {
+      if (connection.stream.top.first === null || agent.isFull(this)) return
+      const mp = connection.getmsg()
+      if (mp === null) return
+      this.sent = (this.sent + messageBytes(mp)) | 0
+      this.credit -= sendData(agent, id, mp)
+    }
+  }
+
+  drained(): void {
+    this.pump()
+  }
+
+  // ---- from the client
+
+  frame(kind: number, detail: number, mp: Mblk | null): boolean {
+    if (kind === DATA) return mp === null || this.data(mp)
+    const text = mp === null ? null : readText(mp)
+    if (mp !== null) freemsg(mp)
+    switch (kind) {
+      case CREDIT:
+        if (detail <= 0 || this.credit + detail > CREDIT_BYTES) return false
+        this.credit += detail
+        this.pump()
+        return true
+      case SHUTDOWN:
+      case URGENT_DATA:
+      case CLOSE:
+        if (this.waiting.length > 0) this.waiting.push(kind)
+        else this.obey(kind)
+        if (kind === CLOSE) this.left = true
+        return true
+      case ABORT:
+        this.left = true
+        this.abort()
+        return true
+      case SET:
+        this.set(text)
+        return true
+      case REQUEST:
+        this.request(detail, text as Request)
+        return true
+      default:
+        return false
+    }
+  }
+
+  private data(mp: Mblk): boolean {
+    const cost = costOf(messageBytes(mp))
+    this.underWay += cost
+    if (this.underWay > UNDER_WAY_MAX || this.left) {
+      freemsg(mp)
+      return false
+    }
+    mp.type = M_DATA
+    if (this.waiting.length === 0 && this.put(mp)) this.took(cost)
+    else {
+      this.waiting.push(mp)
+      this.agent.holds(cost)
+    }
+    return true
+  }
+
+  /** @returns false if TCP is full: `mp` is still ours */
+  private put(mp: Mblk): boolean {
+    try {
+      return this.connection.putmsg(mp)
+    } catch {
+      // It is over, or was shut down: onClosed tells, or told.
+      return true
+    }
+  }
+
+  private took(cost: number): void {
+    this.underWay -= cost
+    this.taken += cost
+    if (this.taken < CREDIT_STEP_BYTES || this.left || this.over) return
+    this.say(CREDIT, this.taken)
+    this.taken = 0
+  }
+
+  /** TCP has room. */
+  private work(): void {
+    while (this.waiting.length > 0) {
+      const next = this.waiting[0]!
+      if (typeof next === 'number') this.obey(next)
+      else {
+        const cost = costOf(messageBytes(next))
+        if (!this.put(next)) return
+        this.agent.holds(-cost)
+        this.took(cost)
+      }
+      this.waiting.shift()
+    }
+  }
+
+  private obey(kind: number): void {
+    const { connection } = this
+    if (this.over) return
+    if (kind === CLOSE) {
+      connection.close()
+      this.end()
+    } else if (kind === SHUTDOWN) this.shutdown()
+    else {
+      const mp = makePrimitive(connection.stream.runtime.arena, URGENT_REQ)
+      // Urgency is a hint: without a block for it the data goes as any other.
+      if (mp !== null) putnext(connection.stream.top.other, mp)
+    }
+  }
+
+  private shutdown(): void {
+    try {
+      this.connection.shutdown()
+    } catch {
+      // No block to tell a module of it: better an abrupt end than none.
+      this.abort()
+    }
+  }
+
+  private set(settings: unknown): void {
+    try {
+      this.connection.set(settings as object)
+    } catch {
+      // The client has checked them with the same code: one that does not is none of ours.
+    }
+  }
+
+  private request(number: number, request: Request): void {
+    const { command, argument } = request ?? {}
+    this.connection.stream.ioctl(String(command), argument).then(
+      answer => this.say(ANSWER, number, answer),
+      error => this.say(REFUSAL, number, errorText(error)),
+    )
+  }
+
+  // ---- the end
+
+  /** The client is gone. What it closed in order goes on, the rest is reset. */
+  abandon(): void {
+    if (this.left && this.waiting.length > 0) return
+    this.left = true
+    this.abort()
+  }
+
+  private abort(): void {
+    if (this.over) return
+    this.connection.abort()
+    this.end()
+  }
+
+  private end(): void {
+    if (this.over) return
+    this.over = true
+    for (const each of this.waiting) {
+      if (typeof each === 'number') continue
+      this.agent.holds(-costOf(messageBytes(each)))
+      freemsg(each)
+    }
+    this.waiting.length = 0
+    this.agent.forget(this.id, this)
+    this.connection.close()
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * The IPC port of a node: a Unix socket through which programs of other processes have this node's sockets (`putnext/ipc`). Only the
+ * owner may connect; each client has its bounds, and what it does wrong ends it alone.
+ */
+import { chmodSync, rmSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
+import { type Counters, makeCounters } from '../base/counters.ts'
+import { StackError } from '../base/errors.ts'
+import { errnoName } from '../host/host-error.ts'
+import { DESC_WORDS, POLL_READABLE, type Shim } from '../host/shim.ts'
+import type { ChannelEnd } from '../ipc/channel.ts'
+import { openChannelStream, seat } from '../ipc/channel-stream.ts'
+import type { Hello } from '../ipc/protocol.ts'
+import { SocketChannel } from '../ipc/socket-channel.ts'
+import type { Runtime } from '../streams/runtime.ts'
+import type { Stream } from '../streams/stream.ts'
+import { assertFree } from './control-socket.ts'
+import { type AgentHome, IpcAgent } from './ipc-agent.ts'
+import { makeStateDirectory, SOCKET_PATH_BYTES_MAX } from './state-dir.ts'
+
+const BACKLOG = 64
+const CLIENTS_MAX = 64
+const STREAMS_MAX = 4_096
+/** How long a client may take to say hello. */
+const HELLO_MS = 5_000
+const MODE = 0o600
+const UMASK = 0o177
+
+const COUNTERS = [
+  'accepted',
+  'refused-user',
+  'refused-clients',
+  'refused-hello',
+  'refused-memory',
+  'ended-closed',
+  'ended-gone',
+  'ended-malformed',
+  'ended-overrun',
+] as const
+
+export interface IpcPortOptions {
+  readonly path: string
+  /** Clients at a time, 64 by default. */
+  readonly clients?: number
+  /** Connections and listeners of one client, 4,096 by default. */
+  readonly connections?: number
+}
+
+/** What a port needs of its node. */
+export interface IpcNode {
+  readonly name: string
+  readonly version: string
+  readonly runtime: Runtime
+  readonly shim: Shim | null
+  /** The shim's number of the runtime's arena. */
+  readonly arenaId: number
+}
+
+interface Client {
+  readonly agent: IpcAgent
+  readonly stream: Stream
+  late: NodeJS.Timeout | null
+}
+
+export class IpcPort implements AgentHome {
+  readonly path: string
+  readonly counters: Counters<(typeof COUNTERS)[number]> = makeCounters(COUNTERS)
+  readonly runtime: Runtime
+  readonly name: string
+  readonly version: string
+  readonly streamsMax: number
+  private readonly clientsMax: number
+  private readonly shim: Shim
+  private readonly arenaId: number
+  private readonly stream: Stream
+  private readonly port: number
+  private readonly clients = new Map<IpcAgent, Client>()
+  private closed = false
+
+  private constructor(node: IpcNode, shim: Shim, fd: number, options: IpcPortOptions) {
+    this.path = options.path
+    this.shim = shim
+    this.arenaId = node.arenaId
+    this.runtime = node.runtime
+    this.name = node.name
+    this.version = node.version
+    this.clientsMax = options.clients ?? CLIENTS_MAX
+    this.streamsMax = options.connections ?? STREAMS_MAX
+    this.port = shim.attach(fd, node.arenaId, new Int32Array(DESC_WORDS), new Float64Array(1), () =>
+      this.accept(fd),
+    )
+    if (this.port < 0) {
+      shim.fdClose(fd)
+      throw new StackError('ERR_HOST', `cannot listen on ${this.path} (${errnoName(-this.port)})`)
+    }
+    this.stream = openChannelStream(node.runtime, 'ipc').stream
+    seat(this.stream, { serve: () => {}, counters: this.counters, describe: () => this.describe() })
+    shim.pollStart(this.port, POLL_READABLE)
+  }
+
+  /**
+   * Listens.
+   * @throws StackError `ERR_SHIM_MISSING`; `ERR_ADDR_IN_USE` a node lives there, or the file is no socket; `ERR_ACCESS`; `ERR_BAD_CONFIG` the path is too long
+   */
+  static async open(node: IpcNode, options: IpcPortOptions): Promise<IpcPort> {
+    const { path } = options
+    const { shim } = node
+    if (shim === null)
+      throw new StackError('ERR_SHIM_MISSING', 'the IPC port needs the native shim', {
+        hint: 'build it with scripts/build-shim',
+      })
+    if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX)
+      throw new StackError(
+        'ERR_BAD_CONFIG',
+        `the socket path ${path} is longer than ${SOCKET_PATH_BYTES_MAX} bytes`,
+      )
+    makeStateDirectory(dirname(path))
+    await assertFree(path)
+    rmSync(path, { force: true })
+    // The file is made inside this call, so the mask concerns nothing else; a worker thread cannot set one.
+    const before = isMainThread ? process.umask(UMASK) : null
+    let fd: number
+    try {
+      fd = shim.unixListen(path, BACKLOG)
+    } finally {
+      if (before !== null) process.umask(before)
+    }
+    if (fd < 0) throw new StackError('ERR_ACCESS', `cannot listen on ${path} (${errnoName(-fd)})`)
+    chmodSync(path, MODE)
+    return new IpcPort(node, shim, fd, options)
+  }
+
+  // ---- clients
+
+  private accept(listener: number): void {
+    for (let i = 0; i < BACKLOG && !this.closed; i++) {
+      const fd = this.shim.unixAccept(listener)
+      if (fd < 0) return
+      this.take(fd)
+    }
+  }
+
+  private take(fd: number): void {
+    const peer = new Int32Array(2)
+    const own = process.geteuid?.() ?? -1
+    const known = this.shim.unixPeer(fd, peer) === 0
+    if (!known || (peer[1] !== own && peer[1] !== 0)) return this.refuse(fd, 'refused-user')
+    // One more, so that it can be told.
+    if (this.clients.size > this.clientsMax) return this.refuse(fd, 'refused-clients')
+    const { runtime, shim, arenaId } = this
+    const agent = new IpcAgent(this, peer[0]!)
+    const { stream, q } = openChannelStream(runtime, `ipc:${peer[0]}`)
+    try {
+      agent.channel = new SocketChannel({ shim, arenaId, runtime }, fd, q, agent)
+    } catch {
+      stream.close()
+      this.counters['refused-memory']++
+      return
+    }
+    const { channel } = agent
+    seat(stream, {
+      serve: () => channel.serve(),
+      counters: channel.counters,
+      describe: () => ({ pid: agent.pid, streams: agent.streamCount, waitingBytes: channel.waitingBytes }),
+    })
+    const late = setTimeout(() => {
+      if (!agent.isGreeted) agent.end('malformed')
+    }, HELLO_MS)
+    late.unref()
+    this.clients.set(agent, { agent, stream, late })
+    this.counters.accepted++
+  }
+
+  private refuse(fd: number, counter: 'refused-user' | 'refused-clients'): void {
+    this.counters[counter]++
+    this.shim.fdClose(fd)
+  }
+
+  judge(_agent: IpcAgent, { mapped }: Hello): StackError | null {
+    const refused = (error: StackError): StackError => {
+      this.counters['refused-hello']++
+      return error
+    }
+    if (this.clients.size > this.clientsMax)
+      return refused(new StackError('ERR_BUSY', `the port has ${this.clientsMax} clients already`))
+    if (mapped) return refused(new StackError('ERR_NOT_SUPPORTED', 'this node does not share its memory'))
+    return null
+  }
+
+  gone(agent: IpcAgent, why: ChannelEnd | 'closed'): void {
+    const client = this.clients.get(agent)
+    if (client === undefined) return
+    this.clients.delete(agent)
+    if (client.late !== null) clearTimeout(client.late)
+    this.counters[`ended-${why}`]++
+    if (why === 'malformed' || why === 'overrun')
+      this.runtime.event('warn', 'ipc.client-ended', `the client of process ${agent.pid} was ended: ${why}`)
+    // It may be what calls.
+    setImmediate(() => client.stream.close())
+  }
+
+  describe(): object {
+    return {
+      path: this.path,
+      clients: [...this.clients.keys()].map(({ pid, streamCount }) => ({ pid, streams: streamCount })),
+    }
+  }
+
+  /** Ends every client, and removes the socket's file. */
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    rmSync(this.path, { force: true })
+    this.shim.detach(this.port)
+    for (const agent of [...this.clients.keys()]) agent.end('closed')
+    this.stream.close()
+  }
+}
