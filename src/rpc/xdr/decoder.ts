@@ -5,11 +5,9 @@
  * that are left, nesting and the number of elements against the decoder's limits. Padding has to be zero, as RFC 4506 §3
  * says it is, unless the decoder was made with `padding: 'any'`.
  */
-import { dupb, freemsg } from '../../streams/mblk/alloc.ts'
-import { copyBytes } from '../../streams/mblk/copy.ts'
-import type { BorrowedMblk, Mblk } from '../../streams/mblk/mblk.ts'
-import { msgdsize } from '../../streams/mblk/message.ts'
-import { M_DATA } from '../../streams/mblk/types.ts'
+import type { BorrowedMblk } from '../../streams/mblk/mblk.ts'
+import { BlockReader } from './block-reader.ts'
+import { LINK_BYTES } from './block-writer.ts'
 import type { XdrCodec } from './codec.ts'
 import { XDR_DEFAULT_DEPTH, XDR_MAX } from './encoder.ts'
 import { XdrError, type XdrFault } from './error.ts'
@@ -19,8 +17,6 @@ import { readLatin1, readUtf8 } from './text.ts'
 
 /** No element of an array or a list takes less; what announces more elements than would fit is refused at once. */
 const LEAST_ELEMENT_BYTES = 4
-/** Views below this are copies: a few bytes should not hold a large block. */
-export const VIEW_BYTES = 1_024
 
 export interface XdrDecoderOptions {
   /** How deep a value may be nested, 100 by default. Linked lists are not nested. */
@@ -32,22 +28,17 @@ export interface XdrDecoderOptions {
 }
 
 /** Made once, used for one message after the other: {@link start}, reads, {@link finish}. The message stays the caller's. */
-export class XdrDecoder {
+export class XdrDecoder extends BlockReader {
   private readonly path: XdrPath
   private readonly maxElements: number
   private readonly strict: boolean
   private readonly scratch = new DataView(new ArrayBuffer(8))
-  private block: BorrowedMblk | null = null
-  private bytes: Uint8Array = new Uint8Array(0)
-  /** Next byte and one past the last of the block in hand; bytes of the blocks behind it. */
-  private at = 0
-  private end = 0
-  private behind = 0
   private elementsLeft = 0
   /** Views handed out for this message: freed if it turns out to be bad. */
   private views: XdrOpaque[] = []
 
   constructor(options: XdrDecoderOptions = {}) {
+    super()
     this.path = new XdrPath(options.maxDepth ?? XDR_DEFAULT_DEPTH)
     this.maxElements = options.maxElements ?? 2 ** 20
     this.strict = options.padding !== 'any'
@@ -62,8 +53,7 @@ export class XdrDecoder {
     this.path.start(root)
     this.elementsLeft = this.maxElements
     if (this.views.length > 0) this.views = []
-    this.behind = msgdsize(mp)
-    this.open(mp)
+    this.begins(mp)
   }
 
   /** How paths begin from here on: the header is read, the arguments come. */
@@ -87,11 +77,6 @@ export class XdrDecoder {
   /** Views that were made of this message, for who frees them in one go (a server, when the reply is out). */
   get madeViews(): readonly XdrOpaque[] {
     return this.views
-  }
-
-  /** Bytes not read yet. */
-  get left(): number {
-    return this.end - this.at + this.behind
   }
 
   // ---- numbers
@@ -184,12 +169,8 @@ export class XdrDecoder {
   /** A string that has to be UTF-8. @param max - bytes */
   string(name: string, max = XDR_MAX): string {
     const length = this.length(name, max)
-    const at = this.at
-    const whole = at + length <= this.end
-    const bytes = whole ? this.bytes : this.gather(length)
-    const start = whole ? at : 0
-    if (whole) this.at = at + length
-    const text = readUtf8(bytes, start, start + length)
+    const bytes = this.run(length)
+    const text = readUtf8(bytes, this.runAt, this.runAt + length)
     if (text === null) this.fail('xdr-utf8', name, `${length} bytes that are not UTF-8`)
     this.padding(name, length)
     return text
@@ -198,9 +179,10 @@ export class XdrDecoder {
   /** A string with a character for each byte, which takes any bytes. */
   latin1(name: string, max = XDR_MAX): string {
     const length = this.length(name, max)
-    const bytes = this.gather(length)
+    const bytes = this.run(length)
+    const text = readLatin1(bytes, this.runAt, this.runAt + length)
     this.padding(name, length)
-    return readLatin1(bytes, 0, length)
+    return text
   }
 
   // ---- values of other types
@@ -303,23 +285,7 @@ export class XdrDecoder {
 
   private slowInt(name: string): number {
     if (this.left < 4) this.fail('xdr-truncated', name, `${this.left} bytes left of 4`)
-    let value = 0
-    for (let i = 0; i < 4; i++) value = (value << 8) | this.byte()
-    return value
-  }
-
-  /** The next byte, of which there must be one. */
-  private byte(): number {
-    while (this.at >= this.end) this.open(this.block!.cont!)
-    return this.bytes[this.at++]!
-  }
-
-  private open(block: BorrowedMblk): void {
-    this.block = block
-    this.bytes = block.dblk.bytes
-    this.at = block.rptr
-    this.end = block.wptr
-    this.behind -= block.wptr - block.rptr
+    return this.dividedWord()
   }
 
   private padding(name: string, length: number): void {
@@ -336,40 +302,11 @@ export class XdrDecoder {
     return bytes
   }
 
-  /** A copy of the next bytes, which are there. */
-  private gather(length: number): Uint8Array {
-    const into = new Uint8Array(length)
-    let done = 0
-    while (done < length) {
-      while (this.at >= this.end) this.open(this.block!.cont!)
-      const part = Math.min(length - done, this.end - this.at)
-      copyBytes(this.block!.dblk.arena, 'edge', into, done, this.bytes, this.at, part)
-      this.at += part
-      done += part
-    }
-    return into
-  }
-
   private viewOut(name: string, length: number): XdrOpaque {
-    if (length < VIEW_BYTES) return XdrOpaque.of(this.copyOut(name, length))
-    let head: Mblk | null = null
-    let tail: Mblk | null = null
-    for (let rest = length; rest > 0; ) {
-      while (this.at >= this.end) this.open(this.block!.cont!)
-      const part = Math.min(rest, this.end - this.at)
-      const view = dupb(this.block!)
-      if (view === null) {
-        if (head !== null) freemsg(head)
-        return this.failBuffers(name)
-      }
-      asData(view, this.at, this.at + part)
-      if (tail === null) head = view
-      else tail.cont = view
-      tail = view
-      this.at += part
-      rest -= part
-    }
-    const opaque = XdrOpaque.fromMessage(head, length)
+    if (length < LINK_BYTES) return XdrOpaque.of(this.copyOut(name, length))
+    const mp = this.share(length)
+    if (mp === null) return this.failBuffers(name)
+    const opaque = XdrOpaque.fromMessage(mp, length)
     this.views.push(opaque)
     this.padding(name, length)
     return opaque
@@ -380,17 +317,4 @@ export class XdrDecoder {
     this.abort()
     throw new XdrError('ERR_NO_BUFFERS', 'xdr-no-buffers', where, 'no view is left')
   }
-}
-
-/** A part of a block as plain data, without what it said of the packet it came in. */
-function asData(mp: Mblk, rptr: number, wptr: number): void {
-  mp.rptr = rptr
-  mp.wptr = wptr
-  mp.type = M_DATA
-  mp.band = 0
-  mp.flag = 0
-  mp.offload = 0
-  mp.csumStart = 0
-  mp.csumOffset = 0
-  mp.gsoSize = 0
 }

@@ -4,12 +4,8 @@
  * Every number goes where it belongs in a block of the arena; large memory of the program is linked in where it
  * lies. Nothing is allocated for a field. The names that the procedures take are for the path of an error.
  */
-import { assert } from '../../base/assert.ts'
-import { allocb, dupb, esballoc, freemsg } from '../../streams/mblk/alloc.ts'
-import { type Arena, FRAME_BLOCK_BYTES, HEADROOM_BYTES, SUPER_BLOCK_BYTES } from '../../streams/mblk/arena.ts'
-import { copyBytes } from '../../streams/mblk/copy.ts'
-import type { Mblk } from '../../streams/mblk/mblk.ts'
-import { M_DATA } from '../../streams/mblk/types.ts'
+import { type Arena, HEADROOM_BYTES } from '../../streams/mblk/arena.ts'
+import { BlockWriter } from './block-writer.ts'
 import type { XdrCodec } from './codec.ts'
 import { XdrError, type XdrRefusal } from './error.ts'
 import { type OpaqueSource, XdrOpaque } from './opaque.ts'
@@ -18,13 +14,9 @@ import { latin1Fits, utf8Bytes, writeLatin1, writeUtf8 } from './text.ts'
 
 /** The largest length that XDR can say. */
 export const XDR_MAX = 0xffff_ffff
-/** Lent memory and views below this are copied: that is cheaper than a block of their own. */
-export const LINK_BYTES = 1_024
 /** Strings above this are encoded into memory of their own, which is linked in. */
 const LONG_TEXT_BYTES = 4_096
 export const XDR_DEFAULT_DEPTH = 100
-
-const ZEROS = new Uint8Array(4)
 
 export interface XdrEncoderOptions {
   /** How deep a value may be nested, 100 by default; a value that contains itself ends there. */
@@ -32,25 +24,12 @@ export interface XdrEncoderOptions {
 }
 
 /** Made once for a stack, used for one message after the other: {@link start}, `put…`, {@link finish}. */
-export class XdrEncoder {
-  readonly arena: Arena
-  /** The arena's memory, for writing what {@link claim} gave. */
-  readonly view: DataView
+export class XdrEncoder extends BlockWriter {
   private readonly path: XdrPath
   private readonly utf8 = new TextEncoder()
-  private head: Mblk | null = null
-  private tail: Mblk | null = null
-  /** Next byte to be written, and one past the last that may be, in the arena. */
-  private at = 0
-  private limit = 0
-  /** Bytes of the blocks in front of the one in hand, and where that begins. */
-  private before = 0
-  private begin = 0
 
   constructor(arena: Arena, options: XdrEncoderOptions = {}) {
-    this.arena = arena
-    const { buffer, byteOffset, byteLength } = arena.bytes
-    this.view = new DataView(buffer, byteOffset, byteLength)
+    super(arena)
     this.path = new XdrPath(options.maxDepth ?? XDR_DEFAULT_DEPTH)
   }
 
@@ -61,47 +40,8 @@ export class XdrEncoder {
    * @throws XdrError `xdr-no-buffers`
    */
   start(root = '', headroom = HEADROOM_BYTES): void {
-    this.abort()
     this.path.start(root)
-    this.nextBlock(4, headroom)
-  }
-
-  /** @returns the message, owned by the caller: M_DATA blocks with exactly the bytes that were put */
-  finish(): Mblk {
-    const head = this.head
-    assert(head !== null, 'finish: nothing was started')
-    this.closeBlock()
-    this.head = null
-    this.tail = null
-    return head
-  }
-
-  /** Frees what was begun. Harmless if nothing was. */
-  abort(): void {
-    const head = this.head
-    this.head = null
-    this.tail = null
-    this.at = 0
-    this.limit = 0
-    this.begin = 0
-    this.before = 0
-    if (head !== null) freemsg(head)
-  }
-
-  /** Bytes put so far. */
-  get size(): number {
-    return this.before + this.at - this.begin
-  }
-
-  /**
-   * Room in one piece, for headers of a fixed size: the caller writes every byte of it through {@link view}.
-   * @returns index of the first byte in the arena's memory
-   */
-  claim(size: number): number {
-    if (this.at + size > this.limit) this.nextBlock(size, 0)
-    const at = this.at
-    this.at = at + size
-    return at
+    this.begins(headroom)
   }
 
   // ---- numbers
@@ -182,13 +122,13 @@ export class XdrEncoder {
     const length = this.opaqueLength(name, value)
     if (length > max) this.refuseLength(name, length, max)
     this.view.setInt32(this.claim(4), length)
-    this.putBody(value, length)
+    this.putBody(value)
   }
 
   putOpaqueFixed(name: string, value: OpaqueSource, size: number): void {
     const length = this.opaqueLength(name, value)
     if (length !== size) this.refuse('xdr-length', name, `${length} bytes, must be ${size}`)
-    this.putBody(value, length)
+    this.putBody(value)
   }
 
   /** A string as UTF-8. @param max - bytes, not characters */
@@ -199,7 +139,7 @@ export class XdrEncoder {
     if (length > max) this.refuseLength(name, length, max)
     if (length > LONG_TEXT_BYTES) {
       this.view.setInt32(this.claim(4), length)
-      return this.putBody(XdrOpaque.of(this.utf8.encode(value)), length)
+      return this.putBody(XdrOpaque.of(this.utf8.encode(value)))
     }
     const at = this.claim(4 + padded(length))
     this.view.setInt32(at, length)
@@ -218,7 +158,7 @@ export class XdrEncoder {
       const bytes = new Uint8Array(length)
       writeLatin1(bytes, 0, value)
       this.view.setInt32(this.claim(4), length)
-      return this.putBody(XdrOpaque.of(bytes), length)
+      return this.putBody(XdrOpaque.of(bytes))
     }
     const at = this.claim(4 + padded(length))
     this.view.setInt32(at, length)
@@ -230,6 +170,7 @@ export class XdrEncoder {
 
   /** A field whose type is a struct, a union, a typedef. */
   putNested<T>(name: string, value: T, of: XdrCodec<T>): void {
+    if (value === undefined) this.refuseValue(name, value, 'a value')
     this.enter(name)
     of.encode(this, value)
     this.path.leave()
@@ -262,7 +203,7 @@ export class XdrEncoder {
     for (let i = 0; i < values.length; i++) {
       this.path.element(i)
       this.view.setInt32(this.claim(4), 1)
-      of.encode(this, values[i]!)
+      this.putElement(values[i], of)
     }
     this.path.leave()
     this.view.setInt32(this.claim(4), 0)
@@ -279,9 +220,14 @@ export class XdrEncoder {
     this.enter(name)
     for (let i = 0; i < values.length; i++) {
       this.path.element(i)
-      of.encode(this, values[i]!)
+      this.putElement(values[i], of)
     }
     this.path.leave()
+  }
+
+  private putElement<T>(value: T | undefined, of: XdrCodec<T>): void {
+    if (value === undefined) this.refuseValue('', value, 'a value')
+    of.encode(this, value)
   }
 
   private enter(name: string): void {
@@ -296,91 +242,12 @@ export class XdrEncoder {
     return value.length
   }
 
-  private putBody(value: OpaqueSource, length: number): void {
-    if (value instanceof XdrOpaque) this.putLent(value, length)
-    else this.copyIn(value, 0, length)
-    const rest = -length & 3
-    if (rest !== 0) this.copyIn(ZEROS, 0, rest)
-  }
-
-  private putLent(value: XdrOpaque, length: number): void {
-    const lent = value.lent
-    if (lent === null) {
-      for (let bp = value.message; bp !== null; bp = bp.cont) {
-        if (bp.wptr - bp.rptr < LINK_BYTES) {
-          this.copyIn(bp.dblk.bytes, bp.rptr, bp.wptr)
-          continue
-        }
-        const view = dupb(bp)
-        if (view === null) this.refuseBuffers()
-        this.link(view)
-      }
-    } else if (length < LINK_BYTES) {
-      this.copyIn(lent.bytes, 0, length)
-      lent.onReleased?.(lent.bytes)
-    } else {
-      const block = esballoc(this.arena, lent.bytes, lent.onReleased ?? ignore)
-      if (block === null) this.refuseBuffers()
-      this.link(block)
-    }
-  }
-
-  private copyIn(from: Uint8Array, start: number, end: number): void {
-    while (start < end) {
-      if (this.at >= this.limit) this.nextBlock(Math.min(end - start, SUPER_BLOCK_BYTES), 0)
-      const part = Math.min(end - start, this.limit - this.at)
-      if (from === ZEROS) this.arena.bytes.fill(0, this.at, this.at + part)
-      else copyBytes(this.arena, 'edge', this.arena.bytes, this.at, from, start, part)
-      this.at += part
-      start += part
-    }
-  }
-
   /** Zeroes after a text. @param length - of the text */
   private pad(at: number, length: number): void {
     for (let i = -length & 3; i > 0; i--) this.arena.bytes[at++] = 0
   }
 
-  /** Appends a block that is not to be written. */
-  private link(block: Mblk): void {
-    this.closeBlock()
-    block.type = M_DATA
-    this.tail!.cont = block
-    this.tail = block
-    this.before += block.wptr - block.rptr
-    this.at = 0
-    this.limit = 0
-    this.begin = 0
-  }
-
-  private closeBlock(): void {
-    // After a linked block nothing is open.
-    if (this.limit === 0) return
-    this.tail!.wptr = this.at
-    this.before += this.at - this.begin
-    this.begin = this.at
-  }
-
-  /** The first block is a small one; who needs a second gets more. */
-  private nextBlock(size: number, headroom: number): void {
-    const { head, arena } = this
-    if (head !== null)
-      size = Math.max(size, this.before < FRAME_BLOCK_BYTES ? FRAME_BLOCK_BYTES : SUPER_BLOCK_BYTES)
-    const block = arena.spares(size + headroom) ? allocb(arena, size, headroom) : null
-    if (block === null) this.refuseBuffers()
-    if (head === null) {
-      this.head = block
-    } else {
-      this.closeBlock()
-      this.tail!.cont = block
-    }
-    this.tail = block
-    this.at = block.rptr
-    this.begin = block.rptr
-    this.limit = block.dblk.lim
-  }
-
-  private refuseBuffers(): never {
+  protected override refuseBuffers(): never {
     const where = this.path.describe('')
     this.abort()
     throw new XdrError('ERR_NO_BUFFERS', 'xdr-no-buffers', where, 'the arena has no block left')
@@ -401,8 +268,6 @@ export class XdrEncoder {
     throw new XdrError(code, fault, where, detail)
   }
 }
-
-function ignore(): void {}
 
 function padded(length: number): number {
   return (length + 3) & ~3

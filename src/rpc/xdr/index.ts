@@ -1,3 +1,4 @@
+export { LINK_BYTES } from './block-writer.ts'
 export * from './codec.ts'
 export * from './decoder.ts'
 export * from './encoder.ts'

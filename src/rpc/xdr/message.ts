@@ -10,9 +10,15 @@ import type { XdrEncoder } from './encoder.ts'
  * @throws XdrError if the value is not of the type, or no block is left
  */
 export function encodeMessage<T>(xdr: XdrEncoder, of: XdrCodec<T>, value: T, root = ''): Mblk {
-  xdr.start(root)
-  of.encode(xdr, value)
-  return xdr.finish()
+  try {
+    xdr.start(root)
+    of.encode(xdr, value)
+    return xdr.finish()
+  } catch (error) {
+    // A codec or a getter of the program's may throw what it likes.
+    xdr.abort()
+    throw error
+  }
 }
 
 /**
@@ -20,8 +26,13 @@ export function encodeMessage<T>(xdr: XdrEncoder, of: XdrCodec<T>, value: T, roo
  * @throws XdrError if the message is not exactly one value of the type
  */
 export function decodeMessage<T>(xdr: XdrDecoder, of: XdrCodec<T>, mp: BorrowedMblk, root = ''): T {
-  xdr.start(mp, root)
-  const value = of.decode(xdr)
-  xdr.finish()
-  return value
+  try {
+    xdr.start(mp, root)
+    const value = of.decode(xdr)
+    xdr.finish()
+    return value
+  } catch (error) {
+    xdr.abort()
+    throw error
+  }
 }
