@@ -8,6 +8,7 @@ import { Browser, findChromium } from '../../scripts/project/browser.mjs'
 import { figurePicture } from '../../scripts/project/figure-picture.mjs'
 import type { CopiesResult } from '../../src/bench/copies-result.ts'
 import { copiesPage } from '../../src/bench/report/copies-page.ts'
+import { type Summary, summarize } from '../../src/bench/statistics.ts'
 import * as inPage from './report-in-page.mjs'
 
 const CHROMIUM = findChromium()
@@ -35,9 +36,40 @@ const small: CopiesResult = {
   ),
 }
 
+/** As it is on a machine where others work: wide ranges, rounds in which nothing arrived, many digits. */
+const rough: CopiesResult = {
+  ...sample,
+  arms: sample.arms.map((arm, i) => ({ ...arm, figures: mapped(arm.figures, one => roughened(one!, i)) })),
+  series: sample.series.map(series => ({
+    ...series,
+    lines: series.lines.map((line, i) => ({
+      ...line,
+      points: line.points.map(point => ({ ...point, y: roughened(point.y, i) })),
+    })),
+  })),
+  warnings: Array(12).fill(
+    'the rounds of this arm differ by more than anybody would like to see in a report of measurements',
+  ),
+}
+
+function mapped<T>(given: T, change: (one: T[keyof T]) => unknown): T {
+  const entries = Object.entries(given as object).map(([key, one]) => [key, change(one)])
+  return Object.fromEntries(entries)
+}
+
+function roughened({ samples }: Summary, arm: number): Summary {
+  const rough = samples.map(
+    (value, i) => value * [1, 300, 0, 7, 0.02][(i + arm) % 5]! * (arm % 3 === 0 ? 1_000 : 1),
+  )
+  const summary = summarize(rough)
+  // JSON has no infinity.
+  return arm % 4 === 0 ? { ...summary, max: null as never } : summary
+}
+
 const RESULTS: readonly (readonly [string, CopiesResult])[] = [
   ['the sample', sample],
   ['a run without root', small],
+  ['a rough run', rough],
   ...(existsSync(COMMITTED) ? [['the committed run', read(COMMITTED)] as const] : []),
 ]
 

@@ -92,22 +92,26 @@ describe('bench/report/labels', () => {
 
 describe('bench/report/numbers', () => {
   it('three digits, whole ones whole', () => {
-    expect([0, 3, 2.7, 0.08214, 21.149, 3_190.4, -0.25, 0.00001].map(digits)).toEqual([
+    expect([0, 3, 2.7, 0.08214, 21.149, 3_190.4, 1_684_651, -0.25, 0.00001].map(digits)).toEqual([
       '0',
       '3',
       '2.70',
       '0.0821',
       '21.1',
       '3,190',
+      '1,680,000',
       '-0.250',
       '1.00e-5',
     ])
-    expect(digits(Number.NaN)).toBe('-')
+    expect(digits(Number.NaN)).toBe('?')
   })
 
   it('ranges', () => {
     expect(rangeText(1.2, 1.3)).toBe('1.20 to 1.30')
     expect(rangeText(1.2001, 1.2002)).toBe('1.20')
+    expect(rangeText(0.9999, 1)).toBe('1.00')
+    expect(narrowRange(0.9999, 1)).toBe('')
+    expect(narrowRange(1.2, null as never)).toBe('1.20–?')
     expect(narrowRange(1.2, 1.3)).toBe('1.20–1.30')
     expect(narrowRange(-0.2, 0.3)).toBe('-0.200 to 0.300')
   })

@@ -38,7 +38,7 @@ export function bytesText(bytes: number): string {
 export function axisFor(
   values: readonly number[],
   span: Span,
-  text: (value: number) => string = figure,
+  text: (value: number) => string = tickText,
 ): Axis {
   const positive = values.filter(value => value > 0)
   const spread = positive.length === 0 ? 1 : Math.max(...positive) / Math.min(...positive)
@@ -48,7 +48,7 @@ export function axisFor(
 }
 
 /** Contains 0, and ends where the values end: the frame shows the range. */
-export function linearAxis(values: readonly number[], span: Span, text = figure): Axis {
+export function linearAxis(values: readonly number[], span: Span, text = tickText): Axis {
   const top = Math.max(0, ...values)
   const bottom = Math.min(0, ...values)
   const scale = scaleLinear()
@@ -59,7 +59,7 @@ export function linearAxis(values: readonly number[], span: Span, text = figure)
 }
 
 /** Values of 0 (and below, as noise around 0 is) stand at the beginning, with a gap before the others. */
-export function logAxis(values: readonly number[], span: Span, text = figure): Axis {
+export function logAxis(values: readonly number[], span: Span, text = tickText): Axis {
   const positive = values.filter(value => value > 0)
   if (positive.length === 0) return linearAxis(values, span, text)
   const hasZero = positive.length < values.length
@@ -128,6 +128,13 @@ function thinned(ticks: readonly Tick[], [from, to]: Span): Tick[] {
     last = along + half
     return { at, text }
   })
+}
+
+/** `500`, `20 k`, `3 M`: the number beside the axis has its digits, this one is to find the place. */
+function tickText(value: number): string {
+  const size = Math.abs(value)
+  if (size < 10_000) return figure(value)
+  return size < 1e6 ? `${figure(value / 1e3)}\u00a0k` : `${figure(value / 1e6)}\u00a0M`
 }
 
 /** Of the texts beside ticks; the style sheet says the same. */

@@ -14,7 +14,8 @@ describe('bench/report/copies-arms', () => {
   })
 
   it('every arm stands in a panel', () => {
-    expect(new Set(PANELS.flatMap(({ ids }) => ids))).toEqual(new Set(COPIES_ARMS))
+    const shown = new Set(PANELS.flatMap(({ ids }) => ids))
+    expect(COPIES_ARMS.filter(id => !shown.has(id))).toEqual([])
   })
 
   it('only arms of the experiment have a letter', () => {

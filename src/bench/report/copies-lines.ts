@@ -9,8 +9,17 @@ import {
 import { compare, fitLine, judge, type Ratio } from '../statistics.ts'
 import { styleAt } from './arm-style.ts'
 import { bytesText } from './axis.ts'
-import { armLabel, armStyle, PANELS } from './copies-arms.ts'
-import { crossoverSay, listText, modulesSay, orderText, timesText, upper, valueText } from './copies-words.ts'
+import { armLabel, armName, armStyle, PANELS } from './copies-arms.ts'
+import {
+  crossoverSay,
+  listText,
+  modulesSay,
+  orderText,
+  timesText,
+  titlesOf,
+  upper,
+  valueText,
+} from './copies-words.ts'
 import type { Cell, Figure, Table } from './figure.ts'
 import { linePlot, type Panel, type Series } from './line-plot.ts'
 import { digits, narrowRange } from './numbers.ts'
@@ -21,12 +30,21 @@ const seriesOf = (
 ): CopiesSeries | undefined =>
   series.find(one => one.id === id && one.lines.some(({ points }) => points.length > 0))
 
+/** JSON has no infinity: a time per byte where none arrived is null there. */
+const numberOr = (value: number | null, other: number): number =>
+  value !== null && Number.isFinite(value) ? value : other
+
 const drawn = ({ id, points }: CopiesLine, label: string, style = armStyle(id)): Series => ({
   label,
   style,
   points: points
     .filter(({ y }) => Number.isFinite(y.median))
-    .map(({ x, y: { median, min, max } }) => ({ x, median, min, max })),
+    .map(({ x, y: { median, min, max } }) => ({
+      x,
+      median,
+      min: numberOr(min, median),
+      max: numberOr(max, median),
+    })),
 })
 
 /** Rows are lines, columns are values of x. */
@@ -88,9 +106,10 @@ function endsSay({ lines, figure }: CopiesSeries): string[] {
 }
 
 /** The steps of the experiment, at every size: where one side wins, and by how much at the ends. */
-function sizesSay({ comparisons, rounds }: CopiesResult, { lines, figure }: CopiesSeries): string[] {
+function sizesSay(result: CopiesResult, { lines, figure }: CopiesSeries): string[] {
   const { better } = COPIES_FIGURES[figure]
-  return comparisons.flatMap(({ arm, against }) => {
+  const titles = titlesOf(result)
+  return result.comparisons.flatMap(({ arm, against }) => {
     const points = lines.find(({ id }) => id === arm)?.points ?? []
     const others = lines.find(({ id }) => id === against)?.points ?? []
     const met = points.flatMap(({ x, y }) => {
@@ -105,7 +124,9 @@ function sizesSay({ comparisons, rounds }: CopiesResult, { lines, figure }: Copi
       first === last
         ? `${timesText(first.ratio)} at ${bytesText(first.x)}`
         : `${timesText(first.ratio)} at ${bytesText(first.x)}, ${timesText(last.ratio)} at ${bytesText(last.x)}`
-    return [`(${arm}) over (${against}): ${ends}; ${ordersText(met, rounds)}.`]
+    return [
+      `${armName(arm, titles)} over ${armName(against, titles)}: ${ends}; ${ordersText(met, result.rounds)}.`,
+    ]
   })
 }
 

@@ -64,7 +64,7 @@ function inShort(result: CopiesResult): Section {
     paragraphs([...throughputSay(result).slice(0, 1), ...chainsSay(result), ...crossoverSay(result)]),
     requirements.length === 0 ? '' : tableMarkup(requirementTable(result)),
     list(requirements.filter(({ why }) => why !== null).map(requirementSay)),
-    caution.length === 0 ? '' : `<div class="notice">${list(caution)}</div>`,
+    caution.length === 0 ? '' : `<div class="notice fine">${list(caution)}</div>`,
   ]
   return { id: 'in-short', title: 'In short', body: body.join('\n') }
 }

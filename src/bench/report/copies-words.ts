@@ -11,11 +11,11 @@ import { COPIES_FIGURES } from '../copies-result.ts'
 import { type Ratio, ROUNDS_MIN, type Summary } from '../statistics.ts'
 import { bytesText } from './axis.ts'
 import { armName } from './copies-arms.ts'
-import { digits, rangeText } from './numbers.ts'
+import { digits, rangeText, readAlike } from './numbers.ts'
 
 /** `3.14 Gbit/s (3.05 to 3.2)` */
 export function valueText({ median, min, max }: Summary, unit = ''): string {
-  const range = min === max ? '' : ` (${rangeText(min, max)})`
+  const range = readAlike(min, max) ? '' : ` (${rangeText(min, max)})`
   return `${digits(median)}${unit === '' ? '' : ` ${unit}`}${range}`
 }
 
@@ -222,6 +222,7 @@ const COPY_STEPS: Readonly<Record<string, 'less' | 'more'>> = {
   'e/d': 'less',
   'e/c': 'less',
   'h/g': 'more',
+  'q/p': 'more',
 }
 
 /** Where avoiding a copy did not pay, or nobody can tell: what an honest teacher says, too. */

@@ -41,6 +41,9 @@ const NAMES_HEAD = 28
 const FOOT = 44
 const GAP = 14
 const LABEL_CHARACTERS = 42
+const VALUE_HEIGHT = 5
+/** Of a mark, where several stand in a row. */
+const SMALL_AREA = 30
 const NAME_FONT_SIZE = 11
 
 interface PlacedRow extends DotRow {
@@ -133,12 +136,14 @@ function rowMarks({ values, style = styleAt(0), y }: PlacedRow, axis: Axis, seve
   const finite = values.filter(({ median }) => Number.isFinite(median))
   const marks = finite.flatMap(({ median, samples }, i) => {
     const own = several ? { ...styleAt(i), tone: style.tone } : style
+    // Ranges of several values may lie over each other, so that each has a height of its own.
+    const at = several ? y + (i - (finite.length - 1) / 2) * VALUE_HEIGHT : y
     const places = samples.filter(Number.isFinite).map(axis.place)
-    const rounds = places.map(at => element('circle', { cx: at, cy: y, r: 2.2, class: `round t${own.tone}` }))
+    const rounds = places.map(cx => element('circle', { cx, cy: y, r: 2.2, class: `round t${own.tone}` }))
     return [
-      line(Math.min(...places), y, Math.max(...places), y, `whisker t${own.tone}`),
+      line(Math.min(...places), at, Math.max(...places), at, `whisker t${own.tone}`),
       ...(several ? [] : rounds),
-      mark(axis.place(median), y, own),
+      mark(axis.place(median), at, own, several ? SMALL_AREA : undefined),
     ]
   })
   return element('g', { class: 'row' }, ...marks)

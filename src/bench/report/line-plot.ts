@@ -51,7 +51,7 @@ const LEFT = 46
 const RIGHT = 20
 const GUTTER = 18
 const LABEL_CHARACTERS = 17
-const LABEL_WIDTH = LABEL_CHARACTERS * 7.5 + 12
+const LABEL_WIDTH = LABEL_CHARACTERS * 7.5 + 16
 const PANEL_HEIGHT = 210
 const TITLE_HEIGHT = 26
 /** Below a panel: ticks and what the axis means. */
@@ -96,7 +96,7 @@ function panelMarks({ panels, x, y }: LinePlot, panel: Panel, box: Box): string 
   const xs = [...new Set(all.map(point => point.x))].sort((a, b) => a - b)
   const span = [box.left, box.right] as const
   const xAxis = x.kind === 'size' ? sizeAxis(xs, span) : countAxis(xs, span)
-  const ys = all.flatMap(({ min, max }) => [min, max])
+  const ys = all.flatMap(({ min, median, max }) => [min, median, max])
   const upwards = [box.bottom, box.top] as const
   const yAxis = y.kind === 'log' ? logAxis(ys, upwards) : linearAxis(ys, upwards)
   return element(
@@ -179,7 +179,7 @@ function endLabels({ series }: Panel, box: Box, x: Axis, y: Axis): string[] {
     y: end === undefined ? box.bottom : y.place(end.median),
     lines: texts[i]!.length,
   }))
-  const middles = apart(wanted, box.top - 8, box.bottom + 24)
+  const middles = apart(wanted, box.top - 4, box.bottom + 24)
   return series.flatMap(({ style }, i) => {
     const end = ends[i]
     if (end === undefined) return []
@@ -187,9 +187,9 @@ function endLabels({ series }: Panel, box: Box, x: Axis, y: Axis): string[] {
     const first = middles[i]! - ((lines.length - 1) * LINE_HEIGHT) / 2 + 4
     const startX = x.place(end.x) + 7
     return [
-      line(startX, wanted[i]!.y, box.right + 14, middles[i]!, 'leader'),
+      line(startX, wanted[i]!.y, box.right + 18, middles[i]!, 'leader'),
       ...lines.map((text, at) =>
-        textAt(box.right + 18, first + at * LINE_HEIGHT, text, 'start', `label t${style.tone}`),
+        textAt(box.right + 22, first + at * LINE_HEIGHT, text, 'start', `label t${style.tone}`),
       ),
     ]
   })

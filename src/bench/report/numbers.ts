@@ -2,11 +2,11 @@
 
 const DIGITS = 3
 
-/** `0`, `0.0821`, `2.70`, `113`, `3,190`; what is whole stays so. */
+/** `0`, `0.0821`, `2.70`, `113`, `3,190`; what is whole stays so, what is no number is `?`. */
 export function digits(value: number): string {
-  if (!Number.isFinite(value)) return '-'
+  if (!Number.isFinite(value)) return '?'
   const size = Math.abs(value)
-  if (size >= 1_000) return Math.round(value).toLocaleString('en')
+  if (size >= 1_000) return Number(value.toPrecision(DIGITS)).toLocaleString('en')
   // What arithmetic left behind the ninth digit is not there.
   const rounded = Number(value.toPrecision(9))
   if (Number.isInteger(rounded)) return String(rounded)
@@ -16,9 +16,17 @@ export function digits(value: number): string {
 /** `12.3 to 14.0`, or `12.3` where both ends read alike. */
 export function rangeText(min: number, max: number): string {
   const [low, high] = [digits(min), digits(max)]
-  return low === high ? low : `${low} to ${high}`
+  return readAlike(min, max) ? low : `${low} to ${high}`
 }
 
-/** The same for a narrow column: `12.3–14.0`. */
-export const narrowRange = (min: number, max: number): string =>
-  min < 0 ? rangeText(min, max) : rangeText(min, max).replace(' to ', '–')
+/** Whether two values cannot be told apart by the digits that are written: `1` and `1.00`. */
+export const readAlike = (one: number, other: number): boolean =>
+  Number.isFinite(one) &&
+  Number.isFinite(other) &&
+  Number(one.toPrecision(DIGITS)) === Number(other.toPrecision(DIGITS))
+
+/** The same for a narrow column: `12.3–14.0`; nothing where both ends read alike. */
+export function narrowRange(min: number, max: number): string {
+  if (readAlike(min, max)) return ''
+  return min < 0 ? rangeText(min, max) : rangeText(min, max).replace(' to ', '–')
+}

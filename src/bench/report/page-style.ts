@@ -48,6 +48,7 @@ th:first-child, td.text, th.text { text-align: left; }
 th:first-child, thead td:first-child { padding-left: 0; }
 thead td { border-top: 0; }
 tbody th { min-width: 7.5rem; }
+td.text { min-width: 5.5rem; }
 td .range { display: block; color: var(--faint); font-size: .9em; white-space: nowrap; }
 ${plotStyle()}
 @media print {
