@@ -137,6 +137,15 @@ function stepsFigure(result: CopiesResult): Figure | null {
 /** Every figure that counts copies, in the order in which they are told. */
 const PLACES = (Object.keys(COPIES_FIGURES) as CopiesFigure[]).filter(name => name.startsWith('copied'))
 
+/** Short enough to stand side by side above a plot. */
+const PLACE_NAMES: Readonly<Record<string, string>> = {
+  copiedStack: 'in the stack',
+  copiedEdge: "at the program's edge",
+  copiedIpc: 'by us at the IPC port',
+  copiedIpcKernel: "by the IPC port's socket",
+  copiedKernel: 'between stack and kernel',
+}
+
 function copiedFigure(result: CopiesResult): Figure | null {
   const places = PLACES.filter(name => having(result, name).length > 0)
   const arms = result.arms.filter(({ figures }) => places.some(place => figures[place] !== undefined))
@@ -148,7 +157,7 @@ function copiedFigure(result: CopiesResult): Figure | null {
     label: armLabel(arm.id, arm.title),
     values: places.map(place => arm.figures[place]?.median ?? 0),
   }))
-  const parts = places.map(name => COPIES_FIGURES[name].title.replace(/^copied /, ''))
+  const parts = places.map(name => PLACE_NAMES[name] ?? COPIES_FIGURES[name].title)
   const description = says.join(' ')
   const axis = 'bytes copied per byte delivered'
   const table = armTable(`${title}, by place: medians and ranges`, arms, places)
