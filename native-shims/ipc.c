@@ -99,7 +99,7 @@ static void carrier_begin(struct carrier *c) {
                                .msg_controllen = sizeof c->control.bytes};
 }
 
-/* sendDescriptor(socket, fd) -> 0 or -errno: one byte with the descriptor (SCM_RIGHTS) */
+/* sendDescriptor(socket, fd) -> 0 or -errno: one byte with the descriptor (SCM_RIGHTS), or alone if fd is -1 */
 static napi_value call_send_descriptor(napi_env env, napi_callback_info info) {
   struct args a = args_begin(env, info);
   int32_t to = arg_int(&a), fd = arg_int(&a);
@@ -107,6 +107,7 @@ static napi_value call_send_descriptor(napi_env env, napi_callback_info info) {
   struct carrier c;
   carrier_begin(&c);
   struct cmsghdr *head = CMSG_FIRSTHDR(&c.message);
+  if (fd < 0) c.message = (struct msghdr){.msg_iov = &c.iov, .msg_iovlen = 1};
   head->cmsg_level = SOL_SOCKET;
   head->cmsg_type = SCM_RIGHTS;
   head->cmsg_len = CMSG_LEN(sizeof(int));

@@ -24,6 +24,10 @@ const nodeRun: CommandSpec = {
       value: 'PATH',
       summary: 'listen there for programs that want the sockets of this node, instead of what FILE says',
     },
+    'ipc-mapped': {
+      type: 'flag',
+      summary: "let those programs map the node's memory: each is trusted like the node itself",
+    },
     'ready-fd': {
       type: 'integer',
       value: 'N',

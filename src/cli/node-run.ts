@@ -15,7 +15,7 @@ import type { Output } from './output.ts'
 export const nodeRun: CommandRun = async invocation => {
   const { args, out, host } = invocation
   const file = args.required('FILE')
-  const config = withPort(readNodeConfig(file), args.string('ipc'))
+  const config = withPort(readNodeConfig(file), args.string('ipc'), args.flag('ipc-mapped'))
   if (args.flag('dry-run')) {
     out.report({ file, config }, `${file}: node ${config.name}, ${config.links.length} links: nothing wrong`)
     return EXIT_DONE
@@ -42,10 +42,12 @@ export const nodeRun: CommandRun = async invocation => {
 }
 
 /** @param path - of `--ipc` */
-function withPort(config: NodeConfig, path: string | undefined): NodeConfig {
-  if (path === undefined) return config
-  const before = config.ipc ?? { mapped: false, clients: 64, connections: 4_096 }
-  return { ...config, ipc: { ...before, path } }
+function withPort(config: NodeConfig, path: string | undefined, mapped: boolean): NodeConfig {
+  const before = config.ipc ?? { path: '', mapped: false, clients: 64, connections: 4_096 }
+  const ipc = { ...before, path: path ?? before.path, mapped: mapped || before.mapped }
+  if (ipc.path !== '') return { ...config, ipc }
+  if (mapped) throw new StackError('ERR_BAD_ARGUMENT', '--ipc-mapped needs a port: give --ipc PATH, too')
+  return config
 }
 
 function controlPath(

@@ -88,7 +88,8 @@ export class TunBatch {
     if (this.txCount === BATCH_PACKETS || this.txWords + PACKET_WORDS_MAX > DESC_SIZE) return false
     if (this.pins === 0) return true
     let foreign = 0
-    for (let bp: Mblk | null = mp; bp !== null; bp = bp.cont) if (bp.dblk.sizeClass === null) foreign++
+    for (let bp: Mblk | null = mp; bp !== null; bp = bp.cont)
+      if (bp.dblk.bytes !== this.arena.bytes) foreign++
     return this.pins + foreign < REGION_COUNT
   }
 
@@ -118,7 +119,7 @@ export class TunBatch {
       const length = bp.wptr - bp.rptr
       if (length === 0) continue
       let region = 0
-      if (bp.dblk.sizeClass === null) {
+      if (bp.dblk.bytes !== this.arena.bytes) {
         region = ++this.pins
         this.shim.pin(this.port, region, bp.dblk.bytes)
       }

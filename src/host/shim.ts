@@ -119,7 +119,7 @@ export interface ShimIpc {
   unixAccept(fd: number): number
   /** @param into - its first two words become the peer's process and its user */
   unixPeer(fd: number, into: Int32Array): number
-  /** Sends one byte that carries a descriptor (unix(7), SCM_RIGHTS). */
+  /** Sends one byte that carries a descriptor (unix(7), SCM_RIGHTS), or none if `fd` is -1. */
   sendDescriptor(socket: number, fd: number): number
   /** Takes the byte and its descriptor: `-EBADMSG` if it carries none, `-ECONNRESET` at the end. */
   receiveDescriptor(socket: number): number

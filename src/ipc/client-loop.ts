@@ -13,6 +13,8 @@ export class ClientLoop {
   readonly runtime: Runtime
   readonly arenaId: number
   private readonly shim: Shim
+  /** Called once, when it is closed. */
+  onClose: (() => void) | null = null
   private scheduled = false
   private running = false
   private closed = false
@@ -69,5 +71,6 @@ export class ClientLoop {
     this.closed = true
     if (this.alarm !== null) clearTimeout(this.alarm)
     this.shim.releaseArena(this.arenaId)
+    this.onClose?.()
   }
 }

@@ -10,6 +10,7 @@ import { qenable } from '../streams/queue.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { Timer } from '../streams/timers.ts'
 import type { Channel, ChannelEnd, ChannelUser } from './channel.ts'
+import type { MappedText } from './mapped-node.ts'
 import { type ErrorText, errorFrom, REFUSED, readText, textMessage, WELCOME } from './protocol.ts'
 
 /** A stream that has its other part in the node. */
@@ -28,6 +29,8 @@ export interface Welcome {
   readonly nodeVersion: string
   readonly pid: number
   readonly settings: ConnectionSettings
+  /** Of the memory, for a mapped client. */
+  readonly mapped: MappedText | null
 }
 
 const RETRY = milliseconds(10)

@@ -1,6 +1,7 @@
 /** Attaching to a node: `putnext/ipc`. */
 import { StackError } from '../base/errors.ts'
 import { ERRNO, errnoName } from '../host/host-error.ts'
+import { mapSharedMemory } from '../host/shared-memory.ts'
 import { loadShim, type Shim } from '../host/shim.ts'
 import { Arena } from '../streams/mblk/arena.ts'
 import type { Runtime } from '../streams/runtime.ts'
@@ -9,11 +10,16 @@ import { openChannelStream, seat } from './channel-stream.ts'
 import { ClientLoop } from './client-loop.ts'
 import { ClientPort, type Welcome } from './client-port.ts'
 import type { AttachOptions, IpcClient, PortCounters } from './interface.ts'
+import { MappedChannel } from './mapped-channel.ts'
+import { MappedClientSide } from './mapped-client.ts'
 import { portDriver } from './port-driver.ts'
 import { HELLO, PROTOCOL_VERSION } from './protocol.ts'
+import { RingReader, RingWriter } from './ring.ts'
 import { SocketChannel } from './socket-channel.ts'
 
 const ARENA_BYTES = 32 * 1024 * 1024
+/** The bell of a mapped client moves nothing but wake-ups. */
+const BELL_ARENA_BYTES = 1024 * 1024
 const TIMEOUT_MS = 5_000
 /** How long `close` waits for the node to take what is in line. */
 const CLOSE_MS = 1_000
@@ -99,22 +105,72 @@ function shut(loop: ClientLoop, port: ClientPort, channel: Channel | null): void
  */
 export async function attach(path: string, options: AttachOptions = {}): Promise<IpcClient> {
   const shim = options.shim ?? loadShim()
+  const { mapped = false, timeoutMs = TIMEOUT_MS } = options
   const fd = connect(shim, path)
-  const loop = new ClientLoop(shim, new Arena({ sizeBytes: options.arenaBytes ?? ARENA_BYTES }))
+  const memory = await descriptorOf(shim, fd, timeoutMs)
+  if (!mapped && memory >= 0) shim.fdClose(memory)
+  const sizeBytes = mapped ? BELL_ARENA_BYTES : (options.arenaBytes ?? ARENA_BYTES)
+  const loop = new ClientLoop(shim, new Arena({ sizeBytes }))
   const { stream, q } = openChannelStream(loop.runtime, `ipc:${path}`)
   const port = new ClientPort(loop.runtime, q)
-  let channel: Channel | null = null
+  let channel: SocketChannel | null = null
   try {
     channel = new SocketChannel({ shim, arenaId: loop.arenaId, runtime: loop.runtime }, fd, q, port)
     port.channel = channel
     seat(stream, served(channel))
-    const welcome = await greet(port, false, options.timeoutMs ?? TIMEOUT_MS)
+    const welcome = await greet(port, mapped, timeoutMs)
+    if (welcome.mapped !== null && mapped) return mappedClient(shim, loop, port, channel, memory, welcome)
     loop.runtime.registry.register(portDriver(port))
     return new Client(loop, port, channel, false, welcome)
   } catch (error) {
     shut(loop, port, channel)
     throw error
+  } finally {
+    if (mapped && memory >= 0) shim.fdClose(memory)
   }
+}
+
+/** The node's first byte carries the descriptor of its memory, if it shares it. @returns negative if it does not */
+async function descriptorOf(shim: Shim, fd: number, timeoutMs: number): Promise<number> {
+  for (const end = performance.now() + timeoutMs; ; ) {
+    const memory = shim.receiveDescriptor(fd)
+    if (memory >= 0 || memory === -ERRNO.EBADMSG) return memory
+    const late = performance.now() > end
+    if (memory === -ERRNO.EAGAIN && !late) await new Promise(resolve => setTimeout(resolve, 1))
+    else {
+      shim.fdClose(fd)
+      if (late) throw new StackError('ERR_TIMED_OUT', `the node did not answer within ${timeoutMs} ms`)
+      throw new StackError('ERR_BUSY', 'the node has no room for one more client')
+    }
+  }
+}
+
+/** The same client above the node's own memory: the first loop and its socket are the bell. */
+function mappedClient(
+  shim: Shim,
+  bellLoop: ClientLoop,
+  bellPort: ClientPort,
+  bell: SocketChannel,
+  memory: number,
+  welcome: Welcome,
+): Client {
+  const { arenaBytes, toClient, toNode, grants } = welcome.mapped!
+  const arena = new Arena({ memory: mapSharedMemory(shim, memory, arenaBytes), blocks: grants })
+  const loop = new ClientLoop(shim, arena)
+  const { stream, q } = openChannelStream(loop.runtime, 'ipc')
+  const port = new ClientPort(loop.runtime, q)
+  port.settings = welcome.settings
+  const side = new MappedClientSide(arena)
+  const place = { words: arena.words, now: () => shim.now(), run: () => loop.run() }
+  const rings = { writer: new RingWriter(arena.words, toNode), reader: new RingReader(arena.words, toClient) }
+  const channel = new MappedChannel(place, bell, q, rings, side, port)
+  side.onReturn = () => channel.returns()
+  side.onBlocks = () => port.feed()
+  port.channel = channel
+  seat(stream, served(channel))
+  loop.runtime.registry.register(portDriver(port))
+  loop.onClose = () => shut(bellLoop, bellPort, bell)
+  return new Client(loop, port, channel, true, welcome)
 }
 
 function served(channel: Channel): Parameters<typeof seat>[1] {

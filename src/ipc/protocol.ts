@@ -63,6 +63,12 @@ export const OVER = 40
 export const ANSWER = 41
 export const REFUSAL = 42
 
+/** Of a mapped port: on the socket, wakes a sleeper; in a ring, gives the block with the number in the detail back. */
+export const WAKE = 48
+export const RETURN = 49
+/** Parts of blocks that a mapped client has sent and not back yet. */
+export const TAGS_MAX = 4_096
+
 /** The cost of a message against the credit. */
 export const costOf = (bytes: number): number => bytes + MESSAGE_COST_BYTES
 

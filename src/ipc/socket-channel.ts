@@ -55,7 +55,8 @@ export class SocketChannel implements Channel {
   private readonly shim: Shim
   private readonly runtime: Runtime
   private readonly q: AnyQueue
-  private readonly user: ChannelUser
+  /** Who is told: a mapped channel takes the port's place when its rings are there. */
+  user: ChannelUser
   private readonly port: number
   private readonly desc = new Int32Array(DESC_WORDS + 3 * STREAM_FRAGMENT_MAX)
   private readonly queue = new FrameQueue()
@@ -89,7 +90,7 @@ export class SocketChannel implements Channel {
     this.user = user
     this.reader = new FrameReader(runtime.arena, (stream, kind, detail, mp) => {
       this.counters['frames-in']++
-      return user.frame(stream, kind, detail, mp) && !this.closed
+      return this.user.frame(stream, kind, detail, mp) && !this.closed
     })
     this.retry = runtime.timer(q, () => this.wake())
     const headers = allocb(runtime.arena, FRAME_BLOCK_BYTES)

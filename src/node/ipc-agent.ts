@@ -2,6 +2,7 @@
 import { StackError } from '../base/errors.ts'
 import { CONNECTION_SETTINGS } from '../inet/tcp/settings.ts'
 import type { Channel, ChannelEnd, ChannelUser } from '../ipc/channel.ts'
+import type { MappedNodeSide } from '../ipc/mapped-node.ts'
 import {
   CONNECT,
   errorText,
@@ -48,8 +49,12 @@ export interface AgentHome {
   readonly version: string
   /** Streams that one client may have. */
   readonly streamsMax: number
-  /** @returns why the client is not taken; null if it is */
-  judge(agent: IpcAgent, hello: Hello): StackError | null
+  /** @throws StackError if the client is not taken */
+  judge(agent: IpcAgent, hello: Hello): void
+  /** Shares the node's memory with a client. @throws StackError `ERR_NOT_SUPPORTED`, `ERR_NO_BUFFERS` */
+  map(agent: IpcAgent): MappedNodeSide
+  /** The client was told of the memory: the rings are in use from now on. */
+  upgrade(agent: IpcAgent, side: MappedNodeSide): void
   /** The client is gone, and all that it had. */
   gone(agent: IpcAgent, why: ChannelEnd | 'closed'): void
 }
@@ -187,12 +192,17 @@ export class IpcAgent implements ChannelUser {
 
   private greet(hello: Hello): boolean {
     if (this.greeted || typeof hello !== 'object' || hello === null) return false
-    const wrong =
-      hello.version === PROTOCOL_VERSION
-        ? this.home.judge(this, hello)
-        : new StackError('ERR_PROTOCOL', `the node speaks version ${PROTOCOL_VERSION} of the port's protocol`)
-    if (wrong !== null) {
-      this.sendText(0, REFUSED, 0, errorText(wrong))
+    let side: MappedNodeSide | null = null
+    try {
+      if (hello.version !== PROTOCOL_VERSION)
+        throw new StackError(
+          'ERR_PROTOCOL',
+          `the node speaks version ${PROTOCOL_VERSION} of the port's protocol`,
+        )
+      this.home.judge(this, hello)
+      if (hello.mapped === true) side = this.home.map(this)
+    } catch (error) {
+      this.sendText(0, REFUSED, 0, errorText(error))
       this.end('closed')
       return true
     }
@@ -204,7 +214,9 @@ export class IpcAgent implements ChannelUser {
       nodeVersion,
       pid: process.pid,
       settings: CONNECTION_SETTINGS,
+      mapped: side?.text ?? null,
     })
+    if (side !== null) this.home.upgrade(this, side)
     return true
   }
 

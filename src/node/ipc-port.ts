@@ -9,9 +9,10 @@ import { type Counters, makeCounters } from '../base/counters.ts'
 import { StackError } from '../base/errors.ts'
 import { errnoName } from '../host/host-error.ts'
 import { DESC_WORDS, POLL_READABLE, type Shim } from '../host/shim.ts'
-import type { ChannelEnd } from '../ipc/channel.ts'
+import type { Channel, ChannelEnd } from '../ipc/channel.ts'
 import { openChannelStream, seat } from '../ipc/channel-stream.ts'
-import type { Hello } from '../ipc/protocol.ts'
+import { MappedChannel } from '../ipc/mapped-channel.ts'
+import { MappedNodeSide } from '../ipc/mapped-node.ts'
 import { SocketChannel } from '../ipc/socket-channel.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { Stream } from '../streams/stream.ts'
@@ -41,6 +42,8 @@ const COUNTERS = [
 
 export interface IpcPortOptions {
   readonly path: string
+  /** Descriptor of the memory that the arena is made of, for clients that map it; the caller closes it, after the port. */
+  readonly memory?: number
   /** Clients at a time, 64 by default. */
   readonly clients?: number
   /** Connections and listeners of one client, 4,096 by default. */
@@ -55,12 +58,19 @@ export interface IpcNode {
   readonly shim: Shim | null
   /** The shim's number of the runtime's arena. */
   readonly arenaId: number
+  /** Lets the stack go now. */
+  run(): void
+  /** Asked while the loop looks for packets: whether something else came. */
+  readonly pollers: Set<() => boolean>
 }
 
 interface Client {
   readonly agent: IpcAgent
   readonly stream: Stream
-  late: NodeJS.Timeout | null
+  readonly bell: SocketChannel
+  readonly late: NodeJS.Timeout
+  /** Of a mapped client. */
+  poll: (() => boolean) | null
 }
 
 export class IpcPort implements AgentHome {
@@ -73,6 +83,9 @@ export class IpcPort implements AgentHome {
   private readonly clientsMax: number
   private readonly shim: Shim
   private readonly arenaId: number
+  private readonly node: IpcNode
+  /** Descriptor of the arena's memory; null if it is not shared. */
+  private readonly memory: number | null
   private readonly stream: Stream
   private readonly port: number
   private readonly clients = new Map<IpcAgent, Client>()
@@ -82,6 +95,8 @@ export class IpcPort implements AgentHome {
     this.path = options.path
     this.shim = shim
     this.arenaId = node.arenaId
+    this.node = node
+    this.memory = options.memory ?? null
     this.runtime = node.runtime
     this.name = node.name
     this.version = node.version
@@ -149,50 +164,78 @@ export class IpcPort implements AgentHome {
     // One more, so that it can be told.
     if (this.clients.size > this.clientsMax) return this.refuse(fd, 'refused-clients')
     const { runtime, shim, arenaId } = this
+    if (shim.sendDescriptor(fd, this.memory ?? -1) < 0) return this.refuse(fd, 'refused-memory')
     const agent = new IpcAgent(this, peer[0]!)
     const { stream, q } = openChannelStream(runtime, `ipc:${peer[0]}`)
+    let bell: SocketChannel
     try {
-      agent.channel = new SocketChannel({ shim, arenaId, runtime }, fd, q, agent)
+      bell = new SocketChannel({ shim, arenaId, runtime }, fd, q, agent)
     } catch {
       stream.close()
       this.counters['refused-memory']++
       return
     }
-    const { channel } = agent
+    agent.channel = bell
+    this.seat(stream, agent, bell)
+    const late = setTimeout(() => {
+      if (!agent.isGreeted) agent.end('malformed')
+    }, HELLO_MS)
+    late.unref()
+    this.clients.set(agent, { agent, stream, bell, late, poll: null })
+    this.counters.accepted++
+  }
+
+  private seat(stream: Stream, agent: IpcAgent, channel: Channel): void {
     seat(stream, {
       serve: () => channel.serve(),
       counters: channel.counters,
       describe: () => ({ pid: agent.pid, streams: agent.streamCount, waitingBytes: channel.waitingBytes }),
     })
-    const late = setTimeout(() => {
-      if (!agent.isGreeted) agent.end('malformed')
-    }, HELLO_MS)
-    late.unref()
-    this.clients.set(agent, { agent, stream, late })
-    this.counters.accepted++
   }
 
-  private refuse(fd: number, counter: 'refused-user' | 'refused-clients'): void {
+  private refuse(fd: number, counter: 'refused-user' | 'refused-clients' | 'refused-memory'): void {
     this.counters[counter]++
     this.shim.fdClose(fd)
   }
 
-  judge(_agent: IpcAgent, { mapped }: Hello): StackError | null {
-    const refused = (error: StackError): StackError => {
+  judge(): void {
+    if (this.clients.size <= this.clientsMax) return
+    this.counters['refused-hello']++
+    throw new StackError('ERR_BUSY', `the port has ${this.clientsMax} clients already`)
+  }
+
+  map(): MappedNodeSide {
+    if (this.memory === null) {
       this.counters['refused-hello']++
-      return error
+      throw new StackError('ERR_NOT_SUPPORTED', 'this node does not share its memory', {
+        hint: 'start it with --ipc-mapped',
+      })
     }
-    if (this.clients.size > this.clientsMax)
-      return refused(new StackError('ERR_BUSY', `the port has ${this.clientsMax} clients already`))
-    if (mapped) return refused(new StackError('ERR_NOT_SUPPORTED', 'this node does not share its memory'))
-    return null
+    const side = MappedNodeSide.open(this.runtime.arena)
+    if (side !== null) return side
+    this.counters['refused-memory']++
+    throw new StackError('ERR_NO_BUFFERS', 'the node has no memory for one more mapped client')
+  }
+
+  upgrade(agent: IpcAgent, side: MappedNodeSide): void {
+    const client = this.clients.get(agent)!
+    const { shim, runtime } = this
+    const place = { words: runtime.arena.words, now: () => shim.now(), run: () => this.node.run() }
+    const q = client.stream.bottom.other
+    const channel = new MappedChannel(place, client.bell, q, side.makeRings(), side, agent)
+    side.onReturn = () => channel.returns()
+    agent.channel = channel
+    client.poll = () => channel.poll()
+    this.node.pollers.add(client.poll)
+    this.seat(client.stream, agent, channel)
   }
 
   gone(agent: IpcAgent, why: ChannelEnd | 'closed'): void {
     const client = this.clients.get(agent)
     if (client === undefined) return
     this.clients.delete(agent)
-    if (client.late !== null) clearTimeout(client.late)
+    clearTimeout(client.late)
+    if (client.poll !== null) this.node.pollers.delete(client.poll)
     this.counters[`ended-${why}`]++
     if (why === 'malformed' || why === 'overrun')
       this.runtime.event('warn', 'ipc.client-ended', `the client of process ${agent.pid} was ended: ${why}`)

@@ -84,6 +84,8 @@ export class NodeLoop {
   /** The device, if there is just one: with several, looking at one would keep the others waiting. */
   private only: Queue<Tun> | null = null
   private holds = 0
+  /** Asked while the loop looks for the next packet: whether something else came, which has been enabled then. */
+  readonly pollers = new Set<() => boolean>()
 
   constructor(options: NodeLoopOptions = {}) {
     const arena = options.arena ?? new Arena()
@@ -149,7 +151,8 @@ export class NodeLoop {
     else this.alarm?.unref()
   }
 
-  private run(): void {
+  /** Lets the stack go now. For callbacks of the event loop. */
+  run(): void {
     if (this.running || this.closed) return
     this.running = true
     try {
@@ -199,6 +202,7 @@ export class NodeLoop {
     do {
       qenable(WR(q))
       scheduler.run()
+      if (this.somethingCame()) return true
       if (tun.lastMoved > 0) {
         if (this.credit < CREDIT_MAX) this.credit++
         return true
@@ -206,6 +210,11 @@ export class NodeLoop {
     } while (recent[0]! < end && !tun.gone)
     this.credit -= CREDIT_LOSS
     if (this.credit < 0) this.rest = REST_EVENTS
+    return false
+  }
+
+  private somethingCame(): boolean {
+    for (const poll of this.pollers) if (poll()) return true
     return false
   }
 

@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { StackError } from '../base/errors.ts'
 import { Prng } from '../base/prng.ts'
-import type { Shim } from '../host/shim.ts'
+import { makeSharedMemory, type SharedMemory } from '../host/shared-memory.ts'
+import { loadShim, type Shim } from '../host/shim.ts'
 import { Arena, type ArenaState } from '../streams/mblk/arena.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import { registerBuiltinModules } from './builtin-modules.ts'
@@ -78,6 +79,8 @@ export class Node {
   /** Names of modules that came from files. */
   private readonly loaded = new Set<string>()
   private readonly startedAt = performance.now()
+  /** What the arena is made of, if clients may map it. */
+  private readonly memory: SharedMemory | null
   private port: IpcPort | null = null
   private started = false
   private closing: Promise<CloseReport> | null = null
@@ -85,9 +88,10 @@ export class Node {
   private constructor(config: NodeConfig, options: NodeOptions) {
     this.config = config
     this.ownArena = options.arena === undefined
+    this.memory = config.ipc?.mapped === true && this.ownArena ? shareableMemory(config, options) : null
     this.wires = options.wires ?? new Wires()
     this.events = options.events ?? new EventLog()
-    this.loop = new NodeLoop(loopOptions(config, options, this.events))
+    this.loop = new NodeLoop(loopOptions(config, options, this.events, this.memory))
     registerBuiltinModules(this.loop.runtime.registry)
     this.network = (options.network ?? inetNetwork)(this.loop.runtime, config)
   }
@@ -146,7 +150,21 @@ export class Node {
   private openPort(options: NonNullable<NodeConfig['ipc']>): Promise<IpcPort> {
     const { name, runtime } = this
     const { shim, arenaId } = this.loop
-    return IpcPort.open({ name, version: VERSION, runtime, shim, arenaId }, options)
+    const node = {
+      name,
+      version: VERSION,
+      runtime,
+      shim,
+      arenaId,
+      run: () => this.loop.run(),
+      pollers: this.loop.pollers,
+    }
+    if (options.mapped && this.memory === null)
+      throw new StackError(
+        'ERR_NOT_SUPPORTED',
+        'a node whose memory is given to it cannot share it with other processes',
+      )
+    return IpcPort.open(node, { ...options, ...(this.memory === null ? {} : { memory: this.memory.fd }) })
   }
 
   /** The port for programs of other processes; null if the configuration names none. */
@@ -256,6 +274,7 @@ export class Node {
     const arena = runtime.arena.state()
     const arenaWhole = arena.blocksInUse + arena.viewsInUse + arena.foreignInUse === 0
     this.loop.close()
+    if (this.memory !== null) this.loop.shim!.fdClose(this.memory.fd)
     if (this.ownArena && !arenaWhole)
       this.events.add('error', 'node.leak', `blocks that did not come home: ${JSON.stringify(arena)}`)
     if (this.started) this.events.add('info', 'node.closed', this.name)
@@ -267,9 +286,20 @@ export class Node {
   }
 }
 
-function loopOptions(config: NodeConfig, options: NodeOptions, events: EventLog): NodeLoopOptions {
+/** @throws StackError `ERR_SHIM_MISSING` */
+function shareableMemory(config: NodeConfig, options: NodeOptions): SharedMemory {
+  return makeSharedMemory(options.shim ?? loadShim(), config.arena.size & ~63)
+}
+
+function loopOptions(
+  config: NodeConfig,
+  options: NodeOptions,
+  events: EventLog,
+  memory: SharedMemory | null,
+): NodeLoopOptions {
+  const { size: sizeBytes } = config.arena
   return {
-    arena: options.arena ?? new Arena({ sizeBytes: config.arena.size }),
+    arena: options.arena ?? new Arena(memory === null ? { sizeBytes } : { memory: memory.bytes }),
     onEvent: ({ level, name, text }) => events.add(level, name, text),
     ...(options.shim === undefined ? {} : { shim: options.shim }),
     ...(config.seed === undefined ? {} : { random: new Prng(config.seed) }),

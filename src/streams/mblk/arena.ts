@@ -50,6 +50,10 @@ export interface ArenaOptions {
   readonly sizeBytes?: number
   /** Fill freed blocks with a pattern and check it when they are taken again. For tests: it costs a pass over each block. */
   readonly poison?: boolean
+  /** The slab itself, zeroed, in place of `sizeBytes`: memory that another process maps, too. */
+  readonly memory?: Uint8Array
+  /** Only these parts of `memory` are the arena's to hand out; each is a block of one of the three sizes, with its index as cookie. */
+  readonly blocks?: readonly (readonly [offset: number, bytes: number])[]
   /** How many foreign blocks (`esballoc`) and extra views (`dupb`) may be alive at once. */
   readonly viewLimit?: number
 }
@@ -84,12 +88,16 @@ export class Arena {
   foreignInUse = 0
 
   constructor(options: ArenaOptions = {}) {
-    const sizeBytes = options.sizeBytes ?? DEFAULT_ARENA_BYTES
+    const sizeBytes = options.memory?.length ?? options.sizeBytes ?? DEFAULT_ARENA_BYTES
     assert(sizeBytes >= 1024 * 1024 && sizeBytes < 2 ** 31, 'an arena is 1 MiB to 2 GiB')
-    this.bytes = new Uint8Array(sizeBytes & ~63)
-    this.words = new Int32Array(this.bytes.buffer)
+    this.bytes = options.memory ?? new Uint8Array(sizeBytes & ~63)
+    this.words = new Int32Array(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length >> 2)
     this.poison = options.poison ?? false
     this.viewLimit = options.viewLimit ?? 262_144
+    if (options.blocks !== undefined) {
+      this.classes = this.adopt(options.blocks)
+      return
+    }
     const sixteenth = Math.floor(sizeBytes / 16 / 64) * 64
     const frames = SHARE[0] * sixteenth
     const supers = frames + SHARE[1] * sixteenth
@@ -98,6 +106,30 @@ export class Arena {
       new SizeClass('frame', FRAME_BLOCK_BYTES, frames, supers),
       new SizeClass('super', SUPER_BLOCK_BYTES, supers, this.bytes.length),
     ]
+  }
+
+  /** Size classes with nothing but the blocks that were given. */
+  private adopt(blocks: readonly (readonly [offset: number, bytes: number])[]): SizeClass[] {
+    const sizes = [
+      ['header', HEADER_BLOCK_BYTES],
+      ['frame', FRAME_BLOCK_BYTES],
+      ['super', SUPER_BLOCK_BYTES],
+    ] as const
+    return sizes.map(([name, blockBytes]) => {
+      const count = blocks.filter(([, bytes]) => bytes === blockBytes).length
+      const sizeClass = new SizeClass(name, blockBytes, 0, count * blockBytes)
+      sizeClass.fresh = count
+      blocks.forEach(([offset, bytes], index) => {
+        if (bytes !== blockBytes) return
+        const dblk = new Dblk(this, sizeClass, this.bytes, offset, offset + bytes)
+        dblk.cookie = index
+        dblk.link = sizeClass.free
+        sizeClass.free = dblk
+        this.dblks.push(dblk)
+        this.views.push(dblk.own)
+      })
+      return sizeClass
+    })
   }
 
   /**
@@ -141,8 +173,17 @@ export class Arena {
     return false
   }
 
-  /** A block around the caller's memory; null if too many are alive. */
-  wrap(bytes: Uint8Array, freeRoutine: FreeRoutine): UniqueMblk | null {
+  /**
+   * A block around the caller's memory, from byte `base` to `lim`; null if too many are alive.
+   * @param cookie - a number that `freeRoutine` is called with
+   */
+  wrap(
+    bytes: Uint8Array,
+    freeRoutine: FreeRoutine,
+    base = 0,
+    lim = bytes.length,
+    cookie = 0,
+  ): UniqueMblk | null {
     if (this.foreignInUse >= this.viewLimit) return null
     let dblk = this.freeForeign
     if (dblk === null) {
@@ -152,7 +193,9 @@ export class Arena {
     this.freeForeign = dblk.link
     dblk.bytes = bytes
     dblk.own.bytes = bytes
-    dblk.lim = bytes.length
+    dblk.base = base
+    dblk.lim = lim
+    dblk.cookie = cookie
     dblk.freeRoutine = freeRoutine
     this.foreignInUse++
     return this.begin(dblk)
@@ -279,14 +322,14 @@ export class Arena {
   }
 
   private releaseForeign(dblk: Dblk): void {
-    const { bytes, freeRoutine } = dblk
+    const { bytes, freeRoutine, cookie } = dblk
     dblk.freeRoutine = null
     dblk.bytes = this.bytes
     dblk.own.bytes = this.bytes
     dblk.link = this.freeForeign
     this.freeForeign = dblk
     this.foreignInUse--
-    freeRoutine!(bytes)
+    freeRoutine!(bytes, cookie)
   }
 
   private checkPoison(dblk: Dblk): void {

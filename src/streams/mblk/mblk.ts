@@ -75,8 +75,8 @@ export class Mblk implements BorrowedMblk {
   }
 }
 
-/** Called once when the last reference to foreign memory goes; see esballoc(9F) and free_rtn(9S). */
-export type FreeRoutine = (bytes: Uint8Array) => void
+/** Called once when the last reference to foreign memory goes, with the number that it was given; see esballoc(9F) and free_rtn(9S). */
+export type FreeRoutine = (bytes: Uint8Array, cookie: number) => void
 
 /** A region of memory with a reference count. */
 export class Dblk {
@@ -90,6 +90,8 @@ export class Dblk {
   lim: number
   ref = 0
   freeRoutine: FreeRoutine | null = null
+  /** A number for whoever gave the memory. */
+  cookie = 0
   link: Dblk | null = null
 
   constructor(arena: Arena, sizeClass: SizeClass | null, bytes: Uint8Array, base: number, lim: number) {

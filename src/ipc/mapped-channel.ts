@@ -1,0 +1,387 @@
+/**
+ * The mapped channel: two rings of descriptors in memory that both processes map. What a descriptor means is the side's business
+ * (`mapped-node.ts`, `mapped-client.ts`); here are order, room, sleep and waking. The Unix socket is the bell.
+ */
+import { freeb, freemsg } from '../streams/mblk/alloc.ts'
+import type { Mblk } from '../streams/mblk/mblk.ts'
+import type { AnyQueue } from '../streams/module.ts'
+import { qenable } from '../streams/queue.ts'
+import {
+  CHANNEL_HIWAT,
+  CHANNEL_LOWAT,
+  type Channel,
+  type ChannelEnd,
+  type ChannelUser,
+  makeChannelCounters,
+  WAITING_FRAMES_MAX,
+} from './channel.ts'
+import { FrameQueue } from './frame-queue.ts'
+import { BODY_BYTES_MAX, RETURN, WAKE } from './protocol.ts'
+import { RING_ENTRIES, type RingReader, type RingWriter } from './ring.ts'
+import type { SocketChannel } from './socket-channel.ts'
+
+// Words of an entry.
+export const STREAM = 0
+export const KIND = 1
+export const DETAIL = 2
+export const SPACE = 3
+export const NUMBER = 4
+export const OFFSET = 5
+export const LENGTH = 6
+export const TAG = 7
+
+/** The body goes on in the next entry. */
+const MORE = 1 << 16
+
+/** SPACE: no block; a block of the node's that the client has; one that the node granted the client to fill. */
+export const NOTHING = 0
+export const LENT = 1
+export const GRANTED = 2
+
+/** How long to look for the next entry before sleeping. */
+const LINGER_US = 50
+
+/** One side's account of blocks. */
+export interface BlockSide {
+  /**
+   * Describes the next block of a body at word `entry`.
+   * @param bp - consumed if the answer is true: a block alone
+   * @returns false if it cannot now: it is tried again when blocks came back
+   */
+  describe(bp: Mblk, entry: number): boolean
+  /** @returns the block that an entry describes; null if there is none such */
+  resolve(space: number, number: number, offset: number, length: number, tag: number): Mblk | null
+  /** The other side is done with a block. @returns false if it never had it */
+  returned(number: number): boolean
+  /** Takes the next number to be given back to the other side; -1 if there is none. */
+  nextReturn(): number
+  /** So many blocks are out that data should wait. */
+  readonly isStrained: boolean
+  close(): void
+}
+
+export interface MappedPlace {
+  readonly words: Int32Array
+  readonly now: () => number
+  /** Lets the run queue go now. */
+  readonly run: () => void
+}
+
+export class MappedChannel implements Channel, ChannelUser {
+  readonly counters = makeChannelCounters()
+  private readonly place: MappedPlace
+  private readonly bell: SocketChannel
+  private readonly q: AnyQueue
+  private readonly user: ChannelUser
+  private readonly writer: RingWriter
+  private readonly reader: RingReader
+  private readonly side: BlockSide
+  private readonly queue = new FrameQueue()
+  /** The frame on its way: what is left of its body, and its words. */
+  private rest: Mblk | null = null
+  private restBytes = 0
+  private restStream = 0
+  private restKind = 0
+  private restDetail = 0
+  /** What came of a body. */
+  private body: Mblk | null = null
+  private last: Mblk | null = null
+  private bodyBytes = 0
+  private closed = false
+  private paused = false
+  private wasFull = false
+  private lookAt = 0
+  private looking = false
+
+  constructor(
+    place: MappedPlace,
+    bell: SocketChannel,
+    q: AnyQueue,
+    rings: { readonly writer: RingWriter; readonly reader: RingReader },
+    side: BlockSide,
+    user: ChannelUser,
+  ) {
+    this.place = place
+    this.bell = bell
+    this.q = q
+    this.writer = rings.writer
+    this.reader = rings.reader
+    this.side = side
+    this.user = user
+    bell.user = this
+    qenable(q)
+  }
+
+  get isFull(): boolean {
+    if (this.queue.bytes < CHANNEL_HIWAT && !this.side.isStrained) return false
+    this.wasFull = true
+    return true
+  }
+
+  get waitingBytes(): number {
+    return this.queue.bytes + this.restBytes
+  }
+
+  send(stream: number, kind: number, detail: number, mp: Mblk | null): void {
+    if (this.closed) {
+      if (mp !== null) freemsg(mp)
+      return
+    }
+    this.counters['frames-out']++
+    this.queue.push(stream, kind, detail, mp)
+    qenable(this.q)
+  }
+
+  /** There are blocks to be given back. */
+  returns(): void {
+    if (!this.closed) qenable(this.q)
+  }
+
+  // ---- the bell
+
+  frame(stream: number, kind: number, _detail: number, mp: Mblk | null): boolean {
+    if (mp !== null) freemsg(mp)
+    if (stream !== 0 || kind !== WAKE) return false
+    this.lookAt = this.place.now()
+    qenable(this.q)
+    this.place.run()
+    return true
+  }
+
+  drained(): void {}
+
+  down(end: ChannelEnd): void {
+    this.end(end)
+  }
+
+  private ring(): void {
+    this.counters.wakes++
+    this.bell.send(0, WAKE, 0, null)
+  }
+
+  // ---- service
+
+  /** Whether something came: for whoever looks without sleeping. */
+  poll(): boolean {
+    if (this.closed || this.paused || this.reader.waiting === 0) return false
+    qenable(this.q)
+    return true
+  }
+
+  serve(): void {
+    if (this.closed) return
+    this.bell.serve()
+    if (this.closed) return
+    const came = this.readAll()
+    if (this.closed) return
+    this.writeAll()
+    if (this.closed) return
+    this.bell.serve()
+    if (this.closed) return
+    if (this.wasFull && this.queue.bytes < CHANNEL_LOWAT && !this.side.isStrained) {
+      this.wasFull = false
+      this.user.drained()
+    }
+    this.look(came)
+  }
+
+  /** Looks again soon, or sleeps until the bell rings. */
+  private look(came: boolean): void {
+    const now = this.place.now()
+    if (came) this.lookAt = now
+    if (this.looking || this.paused) return
+    if (now - this.lookAt >= LINGER_US && this.reader.sleep()) return
+    this.looking = true
+    setImmediate(() => {
+      this.looking = false
+      if (this.closed) return
+      qenable(this.q)
+      this.place.run()
+    })
+  }
+
+  // ---- writing
+
+  private writeAll(): void {
+    const { writer, queue, side } = this
+    for (;;) {
+      if (writer.room <= 0) {
+        if (writer.publish()) this.ring()
+        if (writer.await()) return
+      }
+      if (this.rest !== null) {
+        if (!this.putBlock(this.rest)) break
+        continue
+      }
+      const number = side.nextReturn()
+      if (number >= 0) {
+        this.putEntry(0, RETURN, number)
+        continue
+      }
+      if (queue.count === 0) break
+      this.begin()
+    }
+    // Blocks that came home do not wait for those that cannot go.
+    while (this.rest !== null && writer.room > 0) {
+      const number = side.nextReturn()
+      if (number < 0) break
+      this.putEntry(0, RETURN, number)
+    }
+    if (writer.publish()) this.ring()
+    if (queue.count > WAITING_FRAMES_MAX) this.end('overrun')
+  }
+
+  private begin(): void {
+    const { queue } = this
+    const stream = queue.word(0, 0)
+    const kind = queue.word(0, 1)
+    const length = queue.word(0, 2)
+    const detail = queue.word(0, 3)
+    const mp = dropEmpty(queue.shift())
+    this.counters['bytes-out'] += length
+    if (mp === null) return this.putEntry(stream, kind, detail)
+    this.rest = mp
+    this.restBytes = length
+    this.restStream = stream
+    this.restKind = kind
+    this.restDetail = detail
+  }
+
+  private putEntry(stream: number, kind: number, detail: number): void {
+    const { words } = this.place
+    const { entry } = this.writer
+    words[entry + STREAM] = stream
+    words[entry + KIND] = kind
+    words[entry + DETAIL] = detail
+    words[entry + SPACE] = NOTHING
+    this.writer.next()
+  }
+
+  private putBlock(bp: Mblk): boolean {
+    const { words } = this.place
+    const { entry } = this.writer
+    const size = bp.wptr - bp.rptr
+    const next = bp.cont
+    bp.cont = null
+    if (!this.side.describe(bp, entry)) {
+      bp.cont = next
+      return false
+    }
+    // A block may go in parts: what is left of it is in front again.
+    const isWhole = !bp.live || bp.rptr === bp.wptr || words[entry + LENGTH] === size
+    const rest = isWhole ? dropEmpty(next) : bp
+    if (!isWhole) bp.cont = next
+    words[entry + STREAM] = this.restStream
+    words[entry + KIND] = this.restKind | (rest === null ? 0 : MORE)
+    words[entry + DETAIL] = this.restDetail
+    this.restBytes -= words[entry + LENGTH]!
+    this.rest = rest
+    this.writer.next()
+    return true
+  }
+
+  // ---- reading
+
+  private readAll(): boolean {
+    const { reader } = this
+    let came = false
+    for (;;) {
+      const waiting = this.paused ? 0 : reader.waiting
+      if (waiting < 0 || waiting > RING_ENTRIES) {
+        this.end('malformed')
+        return true
+      }
+      if (waiting === 0) return came
+      came = true
+      for (let i = 0; i < waiting && !this.paused; i++) {
+        if (!this.take(reader.entry)) {
+          this.end('malformed')
+          return true
+        }
+        if (this.closed) return true
+        reader.next()
+      }
+      if (reader.release()) this.ring()
+    }
+  }
+
+  /** @returns false if the entry is none that may come */
+  private take(entry: number): boolean {
+    const { words } = this.place
+    // Each word once: the other side may still write them.
+    const stream = words[entry + STREAM]!
+    const kind = words[entry + KIND]!
+    const detail = words[entry + DETAIL]!
+    const space = words[entry + SPACE]!
+    if (kind === RETURN) return this.side.returned(detail)
+    if (space !== NOTHING) {
+      const length = words[entry + LENGTH]!
+      const bp = this.side.resolve(
+        space,
+        words[entry + NUMBER]!,
+        words[entry + OFFSET]!,
+        length,
+        words[entry + TAG]!,
+      )
+      if (bp === null) return false
+      this.append(bp, length)
+      if (this.bodyBytes > BODY_BYTES_MAX) return false
+    }
+    if ((kind & MORE) !== 0) return space !== NOTHING
+    const mp = this.body
+    this.body = this.last = null
+    this.bodyBytes = 0
+    this.counters['frames-in']++
+    return this.user.frame(stream, kind, detail, mp)
+  }
+
+  private append(bp: Mblk, length: number): void {
+    if (this.last === null) this.body = bp
+    else this.last.cont = bp
+    this.last = bp
+    this.bodyBytes += length
+    this.counters['bytes-in'] += length
+  }
+
+  // ---- the end
+
+  pause(on: boolean): void {
+    this.paused = on
+    if (!on && !this.closed) qenable(this.q)
+  }
+
+  ref(on: boolean): void {
+    this.bell.ref(on)
+  }
+
+  private end(why: ChannelEnd): void {
+    if (this.closed) return
+    this.release()
+    this.user.down(why)
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.writeAll()
+    if (!this.closed) this.release()
+  }
+
+  private release(): void {
+    this.closed = true
+    this.bell.close()
+    this.queue.clear()
+    for (const mp of [this.rest, this.body]) if (mp !== null) freemsg(mp)
+    this.rest = this.body = this.last = null
+    this.side.close()
+  }
+}
+
+/** Frees blocks without bytes at the front. */
+function dropEmpty(mp: Mblk | null): Mblk | null {
+  while (mp !== null && mp.rptr === mp.wptr) {
+    const next: Mblk | null = mp.cont
+    freeb(mp)
+    mp = next
+  }
+  return mp
+}
