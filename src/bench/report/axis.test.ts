@@ -45,6 +45,17 @@ describe('bench/report/axis', () => {
     ])
   })
 
+  it('where there is no room for all texts, decades have theirs', () => {
+    const { ticks } = logAxis([0.02, 90], [200, 0])
+    const texts = ticks.map(({ text }) => text)
+    for (const decade of ['0.1', '1', '10', '100']) expect(texts).toContain(decade)
+    expect(
+      logAxis([0.02, 90], [90, 0])
+        .ticks.map(({ text }) => text)
+        .filter(text => text !== ''),
+    ).toEqual(['0.1', '1', '10', '100'])
+  })
+
   it('sizes are powers of two', () => {
     expect([64, 1_024, 65_536, 1_048_576].map(bytesText)).toEqual(
       ['64 B', '1 KiB', '64 KiB', '1 MiB'].map(text => text.replace(' ', '\u00a0')),

@@ -71,7 +71,7 @@ export function logAxis(values: readonly number[], span: Span, text = tickText):
   const ticks = logSteps(low, high).map(value => ({ at: scale(value), text: text(value) }))
   const zero = hasZero ? [{ at: span[0], text: '0' }] : []
   const place = (value: number): number => (value > 0 ? scale(value) : span[0])
-  return { place, ticks: thinned([...zero, ...ticks], span), log: true }
+  return { place, ticks: thinned([...zero, ...ticks], span, isDecade), log: true }
 }
 
 /** Has its ticks where something was measured. */
@@ -117,18 +117,30 @@ function logSteps(low: number, high: number): number[] {
   return found
 }
 
-/** Empties the texts that would run into the one before; upwards, texts are a line high. */
-function thinned(ticks: readonly Tick[], [from, to]: Span): Tick[] {
+/** Empties the texts that would run into others; upwards, texts are a line high. Decades and 0 go first. */
+function thinned(
+  ticks: readonly Tick[],
+  [from, to]: Span,
+  isMajor = (_text: string): boolean => true,
+): Tick[] {
   const upwards = to < from
-  let last = Number.NEGATIVE_INFINITY
-  return ticks.map(({ at, text }) => {
-    const along = upwards ? from - at : at - from
+  const extent = ({ at, text }: Tick): [number, number] => {
     const half = upwards ? FONT_HALF : textWidth(text, TICK_FONT_SIZE) / 2
-    if (along - half < last + TEXT_GAP) return { at, text: '' }
-    last = along + half
-    return { at, text }
+    return [at - half - TEXT_GAP / 2, at + half + TEXT_GAP / 2]
+  }
+  const taken: [number, number][] = []
+  const order = [...ticks.filter(({ text }) => isMajor(text)), ...ticks.filter(({ text }) => !isMajor(text))]
+  const kept = order.filter(tick => {
+    const [start, end] = extent(tick)
+    if (taken.some(other => start < other[1] && end > other[0])) return false
+    taken.push([start, end])
+    return true
   })
+  return ticks.map(tick => (kept.includes(tick) ? tick : { at: tick.at, text: '' }))
 }
+
+/** `0`, `0.1`, `100`, `10 k` */
+const isDecade = (text: string): boolean => /^[0.,]*1?[0.,]*(\u00a0[kM])?$/.test(text)
 
 /** `500`, `20 k`, `3 M`: the number beside the axis has its digits, this one is to find the place. */
 function tickText(value: number): string {

@@ -90,7 +90,7 @@ const requirementTable = ({ requirements }: CopiesResult): Table => ({
 
 const lossesSection = (result: CopiesResult): Section => ({
   id: 'losses',
-  title: 'Where avoiding copies loses',
+  title: 'Where avoiding copies loses, or nobody can tell',
   body: list(lossesSay(result)),
 })
 
