@@ -93,12 +93,12 @@ static int bulk(const struct options *o) {
   char *buffer = memory_for(o->bytes);
   int fd = dial(to);
   double begin = now_seconds() + o->warmup, start = 0, t = 0, cpu = 0;
-  int64_t bytes = 0, before = 0;
+  int64_t bytes = 0, before = 0, calls = 0;
   while (!stopped) {
     ssize_t n = sending ? write(fd, buffer, o->bytes) : read(fd, buffer, o->bytes);
     t = now_seconds();
     if (n <= 0) break;
-    if (start > 0) bytes += n;
+    if (start > 0) bytes += n, calls++;
     else if (t >= begin) {
       start = t;
       cpu = cpu_seconds();
@@ -114,8 +114,9 @@ static int bulk(const struct options *o) {
   socklen_t size = sizeof info;
   getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size);
   if (sending) bytes += before - unsent(fd);
-  printf("{\"mode\":\"%s\",\"bytes\":%lld,\"seconds\":%.3f,\"gbitPerSecond\":%.3f,\"cpu\":%.2f,\"retransmits\":%u,\"rttUs\":%u}\n", o->mode,
-         (long long)bytes, t - start, (double)bytes * 8e-9 / (t - start), (cpu_seconds() - cpu) / (t - start), info.tcpi_total_retrans, info.tcpi_rtt);
+  printf("{\"mode\":\"%s\",\"bytes\":%lld,\"seconds\":%.3f,\"gbitPerSecond\":%.3f,\"cpu\":%.3f,\"calls\":%lld,\"retransmits\":%u,\"rttUs\":%u}\n",
+         o->mode, (long long)bytes, t - start, (double)bytes * 8e-9 / (t - start), (cpu_seconds() - cpu) / (t - start), (long long)calls,
+         info.tcpi_total_retrans, info.tcpi_rtt);
   hard_close(fd);
   return 0;
 }

@@ -6,7 +6,8 @@ it('the sample that the report is tried on has the shape of a result', () => {
   const file = new URL('../../test/bench/copies-sample.json', import.meta.url)
   const sample = JSON.parse(readFileSync(file, 'utf8')) as CopiesResult
   expect(sample).toMatchObject({ kind: 'copies', version: COPIES_VERSION, rounds: 5 })
-  expect(sample.arms.map(({ id }) => id)).toEqual(COPIES_ARMS)
+  const ids = sample.arms.map(({ id }) => id)
+  expect(COPIES_ARMS.filter(id => ids.includes(id))).toEqual(ids)
   for (const { figures } of sample.arms) {
     for (const [name, { samples }] of Object.entries(figures)) {
       expect(Object.keys(COPIES_FIGURES)).toContain(name)

@@ -7,10 +7,23 @@ export const COPIES_VERSION = 1
 
 /**
  * One way to move the same bytes. `a` a daemon behind the IPC port, `b` the mapped port; in process: `c` a copy at every layer boundary, `d` each
- * packet made contiguous once, `e` chains, `f` and checksum offload, `g` and segmentation offload, `h` as `g` with one copy more; beside
- * them C on the kernel's sockets, `node:net`, and C on a raw TUN device.
+ * packet made contiguous once, `e` chains, `f` and checksum offload, `p` in packets of 1,500 bytes, `q` as `p` with a copy at every boundary, `g` as `p` with segmentation
+ * offload, `h` as `g` with one copy more; beside them C on the kernel's sockets, `node:net`, and C on a raw TUN device. See `copies-steps.ts`.
  */
-export type CopiesArmId = 'a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'kernel' | 'nodenet' | 'rawtun'
+export type CopiesArmId =
+  | 'a'
+  | 'b'
+  | 'c'
+  | 'd'
+  | 'e'
+  | 'f'
+  | 'p'
+  | 'q'
+  | 'g'
+  | 'h'
+  | 'kernel'
+  | 'nodenet'
+  | 'rawtun'
 
 /** In the order in which they are told. */
 export const COPIES_ARMS: readonly CopiesArmId[] = [
@@ -20,6 +33,8 @@ export const COPIES_ARMS: readonly CopiesArmId[] = [
   'd',
   'e',
   'f',
+  'p',
+  'q',
   'g',
   'h',
   'kernel',
@@ -37,6 +52,7 @@ export type CopiesFigure =
   | 'copiedStack'
   | 'copiedEdge'
   | 'copiedIpc'
+  | 'copiedIpcKernel'
   | 'copiedKernel'
   | 'heapBytesPerGb'
   | 'gcPausesPerGb'
@@ -61,7 +77,8 @@ export const COPIES_FIGURES: Readonly<Record<CopiesFigure, FigureInfo>> = {
   p999Us: { title: 'round trip of one byte, p99.9', unit: 'µs', better: 'less' },
   copiedStack: { title: 'copied in the stack', unit: 'bytes per byte', better: 'less' },
   copiedEdge: { title: "copied at the program's edge", unit: 'bytes per byte', better: 'less' },
-  copiedIpc: { title: 'copied by the IPC port', unit: 'bytes per byte', better: 'less' },
+  copiedIpc: { title: 'copied by us at the IPC port', unit: 'bytes per byte', better: 'less' },
+  copiedIpcKernel: { title: "copied by the IPC port's socket", unit: 'bytes per byte', better: 'less' },
   copiedKernel: { title: 'copied between the stack and the kernel', unit: 'bytes per byte', better: 'less' },
   heapBytesPerGb: { title: 'heap allocated', unit: 'bytes per GB', better: 'less' },
   gcPausesPerGb: { title: 'pauses of the garbage collector', unit: 'per GB', better: 'less' },
@@ -112,6 +129,7 @@ export interface CopiesLine {
 export type CopiesSeriesId =
   | 'throughput-by-size'
   | 'cpu-by-size'
+  | 'copied-by-size'
   | 'edge-throughput-by-size'
   | 'edge-cpu-by-size'
   | 'modules'

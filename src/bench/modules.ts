@@ -25,6 +25,8 @@ export interface ModulesBenchOptions {
   readonly rounds?: number
   /** Of each point in a round; 0.2 by default. */
   readonly seconds?: number
+  /** Messages around which the heap is looked at in each round; 1,000,000 by default. */
+  readonly heapMessages?: number
   readonly signal?: AbortSignal
   readonly onProgress?: OnProgress
 }
@@ -69,11 +71,11 @@ interface Point {
 
 /** @throws the abort's reason; StackError `ERR_BAD_ARGUMENT` */
 export async function run(options: ModulesBenchOptions = {}): Promise<ModulesReport> {
-  const { rounds = ROUNDS, seconds = SECONDS, signal, onProgress } = options
+  const { rounds = ROUNDS, seconds = SECONDS, heapMessages = HEAP_MESSAGES, signal, onProgress } = options
   if (!(rounds >= 1) || !(seconds > 0))
     throw new StackError('ERR_BAD_ARGUMENT', 'a measurement needs at least one round, and time')
   const machine = describeMachine()
-  const bench = new ModulesBench()
+  const bench = new ModulesBench(heapMessages)
   const progress = new Progress(rounds, (bench.pointCount * seconds + 1) * rounds * 1_000, onProgress)
   try {
     progress.say('warming up')
@@ -100,8 +102,10 @@ class ModulesBench {
   private readonly opened: Stream[] = []
   private readonly watch = new HeapWatch()
   private readonly release: () => void
+  private readonly heapMessages: number
 
-  constructor() {
+  constructor(heapMessages: number) {
+    this.heapMessages = heapMessages
     const arena = new Arena({ sizeBytes: ARENA_BYTES })
     const shim = tryShim()
     this.memory = shim === null ? 'portable' : 'shim'
@@ -139,7 +143,7 @@ class ModulesBench {
     // Twice, since the code for the first stream is made before the call sites have met the others.
     for (let i = 0; i < 2; i++)
       for (const point of [...this.streams, ...this.priced]) await measure(point, ms, signal)
-    this.streams.at(-1)!.run(HEAP_MESSAGES)
+    this.streams.at(-1)!.run(this.heapMessages)
     await this.watch.collected()
   }
 
@@ -148,9 +152,9 @@ class ModulesBench {
       point.nanoseconds.push(await measure(point, ms, signal))
     const longest = this.streams.at(-1)!
     const before = await this.watch.collected()
-    longest.run(HEAP_MESSAGES)
+    longest.run(this.heapMessages)
     const after = await this.watch.now()
-    this.heap.push(heapGrowth(before, after, await this.watch.collected(), HEAP_MESSAGES))
+    this.heap.push(heapGrowth(before, after, await this.watch.collected(), this.heapMessages))
   }
 
   close(): void {

@@ -7,6 +7,7 @@ import {
   allocb,
   copyBytes,
   dupb,
+  dupmsg,
   freeb,
   freemsg,
   HEADROOM_BYTES,
@@ -40,10 +41,13 @@ const COPY_BYTES = [64, 1_500, 65_536] as const
 export function makeOperations(runtime: Runtime): Operations {
   const { arena } = runtime
   const mp = filled(arena, PAYLOAD_BYTES)
+  const two = makeChain(arena)
   const stream = Stream.open(runtime, discardDriver, { name: 'queue' })
   const all: Operation[] = [
     { name: 'allocb + freeb', run: count => allocAndFree(arena, count) },
     { name: 'dupb + freeb', run: count => dupAndFree(mp, count) },
+    { name: 'dupmsg of a chain of two + freemsg', run: count => dupChain(two, count) },
+    { name: 'split of a message in two', run: count => split(mp, count) },
     { name: 'prepend of 20 bytes', run: count => prependInPlace(mp, count) },
     { name: 'adjmsg of 20 bytes', run: count => trim(mp, count) },
     { name: 'a chain of two, made and freed', run: count => chain(arena, count) },
@@ -57,6 +61,7 @@ export function makeOperations(runtime: Runtime): Operations {
   ]
   const close = (): void => {
     freemsg(mp)
+    freemsg(two)
     stream.close()
   }
   return { all, close }
@@ -75,6 +80,23 @@ function allocAndFree(arena: Arena, count: number): void {
 
 function dupAndFree(mp: Mblk, count: number): void {
   for (let i = 0; i < count; i++) freeb(dupb(mp)!)
+}
+
+function dupChain(mp: Mblk, count: number): void {
+  for (let i = 0; i < count; i++) freemsg(dupmsg(mp)!)
+}
+
+/** As TCP cuts segments off what waits: a view of the rest, and both trimmed; undone by freeing it. */
+function split(mp: Mblk, count: number): void {
+  const { wptr } = mp
+  const middle = mp.rptr + (PAYLOAD_BYTES >> 1)
+  for (let i = 0; i < count; i++) {
+    const rest = dupb(mp)!
+    mp.wptr = middle
+    rest.rptr = middle
+    mp.wptr = wptr
+    freeb(rest)
+  }
 }
 
 function prependInPlace(mp: Mblk, count: number): void {

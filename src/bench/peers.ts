@@ -46,14 +46,15 @@ export interface Place {
 /** The same place on an end's own processor. */
 export const at = (place: Place, end: End): Place => ({ ...place, end })
 
-/** A new process is in the namespace of the thread that makes it. */
+/** A new process is in the namespace of the thread that makes it. @param place - null for where this process is */
 export function spawnIn(
-  { shim, namespace, end }: Place,
+  place: Place | null,
   command: string,
   args: readonly string[],
   options: SpawnOptions,
 ): ChildProcess {
-  return insideNamespace(shim, namespace, () => spawn(...onProcessor(end, command, args), options))
+  const begin = (): ChildProcess => spawn(...onProcessor(place?.end, command, args), options)
+  return place === null ? begin() : insideNamespace(place.shim, place.namespace, begin)
 }
 
 interface Ended {
@@ -64,7 +65,7 @@ interface Ended {
 
 /** Runs a program to its end; it is killed when `signal` is aborted or the time is over. */
 async function runIn(
-  place: Place,
+  place: Place | null,
   command: string,
   args: readonly string[],
   timeoutMs: number,
@@ -152,7 +153,7 @@ export async function runLoad(place: Place, load: Load, signal?: AbortSignal): P
  * @throws StackError `ERR_HOST` if it failed
  */
 export async function runPeer(
-  place: Place,
+  place: Place | null,
   name: PeerName,
   args: readonly string[],
   { seconds, warmupSeconds, signal }: PeerTimes,

@@ -17,7 +17,7 @@ export function figure(value: number): string {
   return String(Number(value.toFixed(size >= 10 ? 1 : size >= 0.1 ? 2 : 4)))
 }
 
-const rangeOf = (min: number, max: number): string => `${figure(min)} to ${figure(max)}`
+export const rangeOf = (min: number, max: number): string => `${figure(min)} to ${figure(max)}`
 
 /** Columns as wide as they must be; the first to the left, the others to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
@@ -29,13 +29,13 @@ export function table(rows: readonly (readonly string[])[]): string {
   return rows.map(row => line(row).trimEnd()).join('\n')
 }
 
-const summaryRow = (name: string, { median, min, max }: Summary): string[] => [
+export const summaryRow = (name: string, { median, min, max }: Summary): string[] => [
   name,
   figure(median),
   rangeOf(min, max),
 ]
 
-const machineText = ({ processor, processors, kernel, node, putnext, load }: Machine): string =>
+export const machineText = ({ processor, processors, kernel, node, putnext, load }: Machine): string =>
   `${processor}, ${processors} processors, Linux ${kernel}, Node ${node}, putnext ${putnext}, load ${load.toFixed(1)}`
 
 const VERDICT_TEXTS: Readonly<Record<Verdict, string>> = {

@@ -12,35 +12,45 @@ import type { TcpEndOptions, TcpEndQuestion } from './tcp-end.ts'
 const START_TIMEOUT_MS = 15_000
 const STDERR_TAIL_BYTES = 2_000
 
-/** A stack of ours, or Node on the kernel's sockets: `tcp-end.ts`. */
-export class EndProcess {
-  private readonly place: Place
-  private readonly options: TcpEndOptions
+/** A stack of ours, or Node on the kernel's sockets: `tcp-end.ts`, or another file that answers as that does. */
+export class EndProcess<Options = TcpEndOptions, Question extends object = TcpEndQuestion> {
+  private readonly place: Place | null
+  private readonly options: Options
+  private readonly file: string
   private child: ChildProcess | null = null
   private said = ''
 
-  constructor(place: Place, options: TcpEndOptions) {
+  /**
+   * @param place - null for where this process is
+   * @param file - in the compiled package
+   */
+  constructor(place: Place | null, options: Options, file = 'bench/tcp-end.js') {
     this.place = place
     this.options = options
+    this.file = file
+  }
+
+  get pid(): number {
+    return this.child!.pid!
   }
 
   async start(): Promise<void> {
-    const { shim, namespace } = this.place
-    const file = compiledFile('bench/tcp-end.js')
-    const child = insideNamespace(shim, namespace, () =>
-      fork(file, [JSON.stringify(this.options)], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] }),
-    )
+    const { place } = this
+    const file = compiledFile(this.file)
+    const begin = (): ChildProcess =>
+      fork(file, [JSON.stringify(this.options)], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    const child = place === null ? begin() : insideNamespace(place.shim, place.namespace, begin)
     this.child = child
     this.said = ''
     child.stderr!.on('data', chunk => {
       this.said = (this.said + String(chunk)).slice(-STDERR_TAIL_BYTES)
     })
     await this.answer(START_TIMEOUT_MS)
-    if (this.place.end !== undefined) moveTo(this.place.end, child.pid!)
+    if (place?.end !== undefined) moveTo(place.end, child.pid!)
   }
 
   /** @throws StackError `ERR_HOST` with what it said */
-  async ask<T>(question: TcpEndQuestion, timeoutMs = START_TIMEOUT_MS): Promise<T> {
+  async ask<T>(question: Question, timeoutMs = START_TIMEOUT_MS): Promise<T> {
     const answer = this.answer(timeoutMs)
     this.child!.send(question)
     return (await answer) as T
@@ -78,16 +88,20 @@ export class EndProcess {
 
 /** A peer of `native-shims/bench` that says `{"ready":true}` and runs until it is ended. */
 export class PeerProcess {
-  private readonly place: Place
+  private readonly place: Place | null
   private readonly name: 'tcp-load' | 'tun-tcp'
   private readonly args: readonly string[]
   private child: ChildProcess | null = null
   private said = ''
 
-  constructor(place: Place, name: 'tcp-load' | 'tun-tcp', args: readonly string[]) {
+  constructor(place: Place | null, name: 'tcp-load' | 'tun-tcp', args: readonly string[]) {
     this.place = place
     this.name = name
     this.args = args
+  }
+
+  get pid(): number {
+    return this.child!.pid!
   }
 
   async start(): Promise<void> {

@@ -87,4 +87,25 @@ const benchModules: CommandSpec = {
   load: async () => (await import('./bench.ts')).benchModules,
 }
 
-export const BENCH_COMMANDS: readonly CommandSpec[] = [benchUdp, benchTcp, benchModules]
+const benchCopies: CommandSpec = {
+  name: 'bench copies',
+  summary: 'what copies, layers and processes cost, and what offload saves',
+  description:
+    'The same transfer in arms that differ by one thing each: a copy at every boundary, one copy, chains without copies, checksum and segmentation offload, a control with one copy more; ' +
+    'beside them kernel sockets, node:net and C on a raw TUN device. Against the size of messages, with round trips, heap and calls. ' +
+    'As root over TUN devices; else, or with --inproc, between two stacks of one process.',
+  options: {
+    rounds: ROUNDS,
+    quick: { type: 'flag', summary: 'within 90 seconds: fewer sizes, shorter loads' },
+    inproc: { type: 'flag', summary: 'without devices' },
+    output: { type: 'string', short: 'o', value: 'FILE', summary: 'also write the report, one HTML file' },
+    check: CHECK,
+  },
+  examples: [
+    { command: 'bench copies --quick -o copies.html', text: 'then open it in a browser' },
+    { command: 'bench copies --json > copies.json', text: 'about ten minutes, as root' },
+  ],
+  load: async () => (await import('./bench.ts')).benchCopies,
+}
+
+export const BENCH_COMMANDS: readonly CommandSpec[] = [benchUdp, benchTcp, benchModules, benchCopies]

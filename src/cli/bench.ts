@@ -43,6 +43,25 @@ export const benchModules: CommandRun = async invocation => {
   return tell(invocation, report, modulesReportText(report))
 }
 
+export const benchCopies: CommandRun = async invocation => {
+  const { run } = await import('../bench/copies.ts')
+  const { copiesText } = await import('../bench/copies-text.ts')
+  const { copiesPageOf, writePage } = await import('./bench-report.ts')
+  const { args, out, signal } = invocation
+  const report = await run({
+    ...numbers(invocation, ['rounds']),
+    quick: args.flag('quick'),
+    inproc: args.flag('inproc'),
+    signal,
+    onProgress: text => out.progress(text),
+  })
+  const to = args.string('output')
+  if (to !== undefined) await writePage(to, await copiesPageOf(report))
+  const code = tell(invocation, report, copiesText(report))
+  if (to !== undefined) out.note(`report: ${to}`)
+  return code
+}
+
 /** The options that were given, by name. */
 function numbers({ args }: Invocation, names: readonly string[]): Record<string, number> {
   return Object.fromEntries(
