@@ -13,7 +13,9 @@ import type { UdpNamespaceReport } from './udp-report.ts'
 export type Better = 'more' | 'less' | null
 
 export interface ComparedFigure {
-  /** The same in every run: `chains: throughput, Gbit/s`. */
+  /** What finds it in another run, whatever its arm is called there. */
+  readonly key: string
+  /** For people: `chains: throughput, Gbit/s`. */
   readonly name: string
   readonly better: Better
   readonly summary: Summary
@@ -21,6 +23,7 @@ export interface ComparedFigure {
 
 /** Something that a run decided. */
 export interface Conclusion {
+  readonly key: string
   readonly name: string
   readonly verdict: string
 }
@@ -75,12 +78,13 @@ function everyFigure(report: BenchReport): ComparedFigure[] {
   }
 }
 
-function copiesFigure(where: string, name: CopiesFigure, summary: Summary): ComparedFigure {
+function copiesFigure(key: string, where: string, name: CopiesFigure, summary: Summary): ComparedFigure {
   const { title, unit, better } = COPIES_FIGURES[name]
-  return { name: `${where}: ${title}, ${unit}`, better, summary }
+  return { key: `${key} ${name}`, name: `${where}: ${title}, ${unit}`, better, summary }
 }
 
 const nanoseconds = (name: string, summary: Summary): ComparedFigure => ({
+  key: name,
   name: `${name}, ns`,
   better: 'less',
   summary,
@@ -88,16 +92,21 @@ const nanoseconds = (name: string, summary: Summary): ComparedFigure => ({
 
 function ofCopies({ arms, series, operations, moduleSlope, messageBytes }: CopiesResult): ComparedFigure[] {
   return [
-    ...arms.flatMap(({ title, figures }) =>
+    ...arms.flatMap(({ id, title, figures }) =>
       Object.entries(figures).map(([name, summary]) =>
-        copiesFigure(`${title} (${messageBytes} bytes)`, name as CopiesFigure, summary),
+        copiesFigure(id, `${title} (${messageBytes} bytes)`, name as CopiesFigure, summary),
       ),
     ),
     ...series.flatMap(({ id, figure, x, lines }) =>
-      lines.flatMap(({ title, points }) =>
+      lines.flatMap(({ id: lineId, title, points }) =>
         points.map(point => {
           const unit = x.unit === '' ? x.title : x.unit
-          return copiesFigure(`${id}, ${title}, ${point.x} ${unit}`, figure, point.y)
+          return copiesFigure(
+            `${id} ${lineId} ${point.x}`,
+            `${id}, ${title}, ${point.x} ${unit}`,
+            figure,
+            point.y,
+          )
         }),
       ),
     ),
@@ -124,6 +133,7 @@ function ofTcp({ scenarios }: TcpReport): ComparedFigure[] {
   return scenarios.flatMap(scenario =>
     scenario.arms.flatMap(arm =>
       Object.entries(arm.figures).map(([name, summary]) => ({
+        key: `${scenario.name} ${arm.name} ${name}`,
         name: `${scenario.name}, ${arm.title}: ${name}`,
         better: betterOf(name),
         summary,
@@ -147,7 +157,9 @@ function ofUdp(candidates: readonly object[]): ComparedFigure[] {
     const where = given.title ?? 'two stacks in one process'
     return UDP_FIGURES.flatMap(([key, title, better]) => {
       const summary = given[key]
-      return summary === undefined ? [] : [{ name: `${where}: ${title}`, better, summary }]
+      return summary === undefined
+        ? []
+        : [{ key: `${where} ${key}`, name: `${where}: ${title}`, better, summary }]
     })
   })
 }
@@ -155,10 +167,11 @@ function ofUdp(candidates: readonly object[]): ComparedFigure[] {
 /** What was required, and what was compared within the run. */
 export function conclusionsOf(report: BenchReport): Conclusion[] {
   const required = (report.requirements as readonly Pick<Requirement, 'name' | 'verdict'>[]).map(
-    ({ name, verdict }) => ({ name, verdict }),
+    ({ name, verdict }) => ({ key: name, name, verdict }),
   )
   if (report.kind !== 'copies') return required
   const steps = report.comparisons.map(({ arm, against, step, verdict }) => ({
+    key: `${arm}/${against}`,
     name: `${arm} over ${against}: ${step}`,
     verdict,
   }))

@@ -78,6 +78,13 @@ describe('bench/compare', () => {
     }
   })
 
+  it('an arm that is called something else now is the same arm', () => {
+    const renamed = { ...SAMPLE, arms: SAMPLE.arms.map(arm => ({ ...arm, title: `new ${arm.title}` })) }
+    const { onlyInA, rows } = compareRuns(SAMPLE, renamed, { names: NAMES })
+    expect(onlyInA).toEqual([])
+    expect(rows.some(({ name }) => name.startsWith('chains (65536 bytes)'))).toBe(true)
+  })
+
   it('conclusions that moved are told, and figures that only one has', () => {
     const { comparisons, requirements, arms } = SAMPLE
     const moved = {

@@ -77,10 +77,10 @@ export function compareRuns(
       'ERR_BAD_ARGUMENT',
       `${names[0]} is of bench ${first.kind}, ${names[1]} of bench ${second.kind}`,
     )
-  const [ofA, ofB] = [byName(figuresOf(first)), byName(figuresOf(second))]
-  const verdictsB = new Map(conclusionsOf(second).map(({ name, verdict }) => [name, verdict]))
-  const both = conclusionsOf(first).flatMap(({ name, verdict }) => {
-    const other = verdictsB.get(name)
+  const [ofA, ofB] = [byKey(figuresOf(first)), byKey(figuresOf(second))]
+  const verdictsB = new Map(conclusionsOf(second).map(({ key, verdict }) => [key, verdict]))
+  const both = conclusionsOf(first).flatMap(({ key, name, verdict }) => {
+    const other = verdictsB.get(key)
     return other === undefined ? [] : [{ name, a: verdict, b: other }]
   })
   return {
@@ -90,19 +90,22 @@ export function compareRuns(
     b: headOf(second, names[1]),
     tolerance,
     rows: [...ofA.values()].flatMap(figure => {
-      const other = ofB.get(figure.name)
+      const other = ofB.get(figure.key)
       return other === undefined ? [] : [rowOf(figure, other.summary, tolerance)]
     }),
     conclusions: both.filter(one => one.a !== one.b),
     concluded: both.length,
-    onlyInA: [...ofA.keys()].filter(name => !ofB.has(name)),
-    onlyInB: [...ofB.keys()].filter(name => !ofA.has(name)),
+    onlyInA: namesOnlyIn(ofA, ofB),
+    onlyInB: namesOnlyIn(ofB, ofA),
     warnings: warningsOf(first, second),
   }
 }
 
-const byName = (figures: readonly ComparedFigure[]): Map<string, ComparedFigure> =>
-  new Map(figures.map(figure => [figure.name, figure]))
+const byKey = (figures: readonly ComparedFigure[]): Map<string, ComparedFigure> =>
+  new Map(figures.map(figure => [figure.key, figure]))
+
+const namesOnlyIn = (one: Map<string, ComparedFigure>, other: Map<string, ComparedFigure>): string[] =>
+  [...one.values()].filter(({ key }) => !other.has(key)).map(({ name }) => name)
 
 function headOf(report: BenchReport, name: string): RunHead {
   const { processor, processors, kernel, node, startedAt } = report.machine

@@ -18,6 +18,7 @@ describe('bench/report/fill', () => {
     expect(between('messageBytes | bytes')).toBe('64\u00a0KiB')
     expect(between('operations.putq + getq.nanoseconds')).toBe('7.64')
     expect(between('machine.processor')).toBe('Made-up Processor')
+    expect(between('says.z/y')).toBe('Not measured in this run: (z) over (y).')
     expect(between('says.e/c')).toMatch(/^No copy instead of three: \(e\) moves/)
   })
 
