@@ -3,7 +3,7 @@
 
 import { codeOnly, filesUnder, isMain, lineAt, readSource, report } from './project/source-text.mjs'
 
-const PURE_FOLDERS = ['base', 'streams', 'inet', 'dist']
+const PURE_FOLDERS = ['base', 'streams', 'inet', 'rpc/xdr', 'dist']
 
 /** Not cores: tests, the helpers of tests, and the adapter that stands beside each core of dist. */
 const EXEMPT = [/\.test\.ts$/, /\/testing\//, /^src\/dist\/.*\/node\.ts$/]

@@ -1,13 +1,13 @@
 /** For tests: arbitrary values of the example's types, and XDR from words and hexadecimal digits. */
 import fc from 'fast-check'
 import { XdrOpaque } from '../index.ts'
-import { Color, type Entry, type Everything, type Result, type Tree } from './example.ts'
+import { Color, type Entry, type Everything, MAX_NAME, type Result, type Tree } from './example.ts'
 
 /** What an {@link Everything} is, with the opaque as plain bytes. */
 export type PlainEverything = Omit<Everything, 'data'> & { readonly data: Uint8Array }
 
 const int = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
-const text = fc.string({ unit: 'grapheme', maxLength: 40 })
+const text = fc.string({ unit: 'grapheme', maxLength: 40 }).filter(one => Buffer.byteLength(one) <= MAX_NAME)
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
 
 const { tree } = fc.letrec<{ tree: Tree }>(tie => ({
