@@ -1,5 +1,6 @@
 /** The arms of `bench copies` as processes: what stands in which, and what it gives for a load. */
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Way } from './copies-client.ts'
 import type { CopiesEndOptions, CopiesEndQuestion, EndPingpong, EndUsed } from './copies-end.ts'
 import { readCalls } from './copies-meter.ts'
@@ -38,6 +39,8 @@ export interface CopiesRunArm {
 export interface CopiesSite {
   /** Null without root: wires and the loopback then. */
   readonly site: BenchSite | null
+  /** For sockets of ports. */
+  readonly directory: string
   /** Where the services of an arm are on the loopback, by the port where they would be elsewhere. */
   readonly ports: Readonly<Partial<Record<CopiesArmId, Readonly<Record<string, number>>>>>
 }
@@ -178,6 +181,29 @@ export class StackArm extends AskedArm {
     this.where = new LinkPlace(shared, `copies${id}`)
     const { link } = this.where
     this.program = end(this.where.side('far'), { kind: 'stack', link, steps: STEPS[id] })
+  }
+
+  protected makePeers(): PeerProcess[] {
+    return this.where.peers()
+  }
+}
+
+/** `a` and `b`: the stack of `g` in a process of its own, the program in another, on the processor of the other end. */
+export class PortArm extends AskedArm {
+  readonly id: 'a' | 'b'
+  protected readonly program: CopiesEnd
+  protected override readonly beside: readonly CopiesEnd[]
+  private readonly where: LinkPlace
+
+  constructor(shared: CopiesSite, id: 'a' | 'b') {
+    super()
+    this.id = id
+    this.where = new LinkPlace(shared, `copies${id}`)
+    const { link, place } = this.where
+    const port = { path: join(shared.directory, `${id}.sock`), mapped: id === 'b' }
+    this.beside = [end(this.where.side('far'), { kind: 'daemon', link, steps: STEPS.g, ...port })]
+    const wire = place === null
+    this.program = end(this.where.side('near'), { kind: 'client', wire, head: STEPS.g.head, ...port })
   }
 
   protected makePeers(): PeerProcess[] {

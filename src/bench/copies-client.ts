@@ -65,7 +65,8 @@ export class MessageProgram implements Program {
   async send(bytes: number, way: Way): Promise<{ bytes: () => number; stop: () => void }> {
     this.bulk ??= await this.open(PORT_DISCARD)
     const connection = this.bulk
-    const source = way === 'messages' ? this.messages(connection, bytes) : this.memory(connection, bytes, way)
+    const source =
+      way === 'messages' ? await this.messages(connection, bytes) : this.memory(connection, bytes, way)
     connection.onWritable = source.more
     source.more()
     const stop = (): void => {
@@ -75,8 +76,11 @@ export class MessageProgram implements Program {
     return { bytes: () => connection.bytesWritten, stop }
   }
 
-  private messages(connection: ProgramConnection, bytes: number): { more: () => void; close: () => void } {
-    const pool = new MessagePool(this.arena, bytes, this.pattern, this.partBytes)
+  private async messages(
+    connection: ProgramConnection,
+    bytes: number,
+  ): Promise<{ more: () => void; close: () => void }> {
+    const pool = await this.pool(bytes)
     let held: Mblk | null = null
     const more = (): void => {
       for (;;) {
@@ -90,6 +94,16 @@ export class MessageProgram implements Program {
       pool.close()
     }
     return { more, close }
+  }
+
+  /** Waits for blocks that are still on their way with what was sent before. */
+  private async pool(bytes: number): Promise<MessagePool> {
+    for (const end = performance.now() + CHECK_TIMEOUT_MS; ; ) {
+      const pool = MessagePool.fill(this.arena, bytes, this.pattern, this.partBytes)
+      if (pool !== null) return pool
+      if (performance.now() > end) throw new StackError('ERR_NO_BUFFERS', `no blocks for ${bytes} bytes`)
+      await new Promise(resolve => setTimeout(resolve, 1))
+    }
   }
 
   private memory(
@@ -123,7 +137,7 @@ export class MessageProgram implements Program {
   async check(): Promise<CopiesCheck> {
     const connection = await this.open(PORT_DIGEST)
     const digest = new Digest()
-    const waiting = this.checkedMessages(digest)
+    const sizes = Array.from({ length: CHECK_ROUNDS }, () => CHECK_SIZES).flat()
     const answer: number[] = []
     const arrived = new Promise<string>(resolve => {
       connection.onReadable = () => {
@@ -138,7 +152,13 @@ export class MessageProgram implements Program {
     })
     let held: Mblk | null = null
     const more = (): void => {
-      for (held ??= waiting(); held !== null; held = waiting()) if (!connection.putmsg(held)) return
+      while (sizes.length > 0) {
+        held ??= this.checkedMessage(sizes, digest)
+        if (held === null) setTimeout(more, 1)
+        if (held === null || !connection.putmsg(held)) return
+        held = null
+        sizes.shift()
+      }
       connection.onWritable = null
       connection.shutdown()
     }
@@ -149,20 +169,16 @@ export class MessageProgram implements Program {
     return { bytes: digest.bytes, sent: digest.text(), arrived: text }
   }
 
-  /** Messages of all sizes, each counted in when it is made; null after the last. */
-  private checkedMessages(digest: Digest): () => Mblk | null {
-    const sizes = Array.from({ length: CHECK_ROUNDS }, () => CHECK_SIZES).flat()
-    const { pattern, arena, partBytes } = this
-    return () => {
-      const size = sizes.shift()
-      if (size === undefined) return null
-      // Each begins elsewhere, so that one in the place of another is seen.
-      const pool = new MessagePool(arena, size, pattern.subarray((sizes.length * 997) & ~3), partBytes, 1)
-      const mp = pool.message()
-      pool.close()
-      for (let bp = mp; bp !== null; bp = bp.cont) digest.add(bp.bytes, bp.rptr, bp.wptr)
-      return mp
-    }
+  /** A message of the first of `sizes`, counted in. @returns null if there are no blocks for it now */
+  private checkedMessage(sizes: readonly number[], digest: Digest): Mblk | null {
+    // Each begins elsewhere, so that one in the place of another is seen.
+    const from = this.pattern.subarray((sizes.length * 997) & ~3)
+    const pool = MessagePool.fill(this.arena, sizes[0]!, from, this.partBytes, 1)
+    if (pool === null) return null
+    const mp = pool.message()
+    pool.close()
+    for (let bp = mp; bp !== null; bp = bp.cont) digest.add(bp.bytes, bp.rptr, bp.wptr)
+    return mp
   }
 
   async pingpong(startAt: number, seconds: number): Promise<Float64Array> {

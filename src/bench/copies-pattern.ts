@@ -1,5 +1,4 @@
 /** The bytes that are moved, and the digest by which both ends agree on them. */
-import { assert } from '../base/assert.ts'
 import type { ReadonlyBytes } from '../base/checksum.ts'
 import { Prng } from '../base/prng.ts'
 import type { Arena } from '../streams/mblk/arena.ts'
@@ -9,8 +8,10 @@ import {
   FRAME_BLOCK_BYTES,
   freeb,
   freemsg,
+  HEADER_BLOCK_BYTES,
   HEADROOM_BYTES,
   type Mblk,
+  SUPER_BLOCK_BYTES,
 } from '../streams/mblk/index.ts'
 
 /** The largest part of a message that lies in one block, by default. */
@@ -29,41 +30,56 @@ export function patternBytes(size: number, seed = SEED): Uint8Array {
   return new Uint8Array(words.buffer)
 }
 
+/** Bytes of the block that holds a part. */
+const blockBytes = (part: number): number =>
+  [HEADER_BLOCK_BYTES, FRAME_BLOCK_BYTES].find(size => size >= part + HEADROOM_BYTES) ?? SUPER_BLOCK_BYTES
+
 /** Messages of one size, ready in blocks of the arena; each is sent as views, again and again. */
 export class MessagePool {
-  readonly bytes: number
   private readonly blocks: readonly Mblk[]
   private readonly perMessage: number
   private next = 0
 
+  private constructor(blocks: readonly Mblk[], perMessage: number) {
+    this.blocks = blocks
+    this.perMessage = perMessage
+  }
+
   /**
    * @param partBytes - of a block at most
-   * @param most - messages; as many as make up the pool by default
-   * @throws AssertionError if the arena has not enough blocks
+   * @param most - messages; as many as make up the pool by default, fewer where the arena has not so many blocks
+   * @returns null if there are not even the blocks of one message
    */
-  constructor(arena: Arena, bytes: number, pattern: Uint8Array, partBytes = PART_BYTES, most = POOL_BYTES) {
-    this.bytes = bytes
-    this.perMessage = Math.ceil(bytes / partBytes)
+  static fill(
+    arena: Arena,
+    bytes: number,
+    pattern: Uint8Array,
+    partBytes = PART_BYTES,
+    most = POOL_BYTES,
+  ): MessagePool | null {
+    const perMessage = Math.ceil(bytes / partBytes)
     // Parts of one size: a small one at the end would be copied, as small ones are.
-    const part = Math.ceil(bytes / this.perMessage)
-    const block = arena.classes.find(({ blockBytes }) => blockBytes >= part + HEADROOM_BYTES)!.blockBytes
-    const messages = Math.max(1, Math.min(most, Math.floor(POOL_BYTES / (block * this.perMessage))))
+    const part = Math.ceil(bytes / perMessage)
+    const messages = Math.max(1, Math.min(most, Math.floor(POOL_BYTES / (blockBytes(part) * perMessage))))
     const blocks: Mblk[] = []
     let at = 0
-    for (let i = 0; i < messages; i++) {
-      for (let left = bytes; left > 0; left -= part) {
-        const length = Math.min(left, part)
-        if (at + length > pattern.length) at = 0
-        const bp = allocb(arena, length, HEADROOM_BYTES)
-        assert(bp !== null, 'the arena of a measurement is empty')
-        // Before anything is measured, and not on the way of a message: no copy that counts.
-        bp.dblk.bytes.set(pattern.subarray(at, at + length), bp.rptr)
-        bp.wptr += length
-        at += length
-        blocks.push(bp)
+    for (let i = 0; i < messages * perMessage; i++) {
+      const length = i % perMessage === perMessage - 1 ? bytes - part * (perMessage - 1) : part
+      if (at + length > pattern.length) at = 0
+      const bp = allocb(arena, length, HEADROOM_BYTES)
+      if (bp === null) {
+        // Half of what there is: others want blocks, too.
+        const whole = Math.floor(blocks.length / perMessage)
+        for (const each of blocks.splice(Math.ceil(whole / 2) * perMessage)) freeb(each)
+        break
       }
+      // Before anything is measured, and not on the way of a message: no copy that counts.
+      bp.dblk.bytes.set(pattern.subarray(at, at + length), bp.rptr)
+      bp.wptr += length
+      at += length
+      blocks.push(bp)
     }
-    this.blocks = blocks
+    return blocks.length === 0 ? null : new MessagePool(blocks, perMessage)
   }
 
   /** The next message. @returns null if no view is left */

@@ -31,15 +31,19 @@ export type StackLink =
 
 /** The stack of one arm. */
 export interface CopiesStack {
+  readonly loop: NodeLoop
   readonly runtime: Runtime
   /** The device, which counts packets; null on a wire. */
   readonly tun: Tun | null
   close(): void
 }
 
-/** @returns once the links have told that they are up */
-export async function openStack(link: StackLink, steps: Steps): Promise<CopiesStack> {
-  const stack = link.kind === 'tun' ? openOnTun(link.namespace, steps) : openOnWire(steps)
+/**
+ * @param arena - for a stack whose memory others map
+ * @returns once the links have told that they are up
+ */
+export async function openStack(link: StackLink, steps: Steps, arena = new Arena()): Promise<CopiesStack> {
+  const stack = link.kind === 'tun' ? openOnTun(link.namespace, steps, arena) : openOnWire(steps, arena)
   for (let turns = 0; turns < 3; turns++) await new Promise(resolve => setImmediate(resolve))
   return stack
 }
@@ -57,8 +61,8 @@ function buildStack(runtime: Runtime, link: Stream, steps: Steps): InetStack {
   return stack
 }
 
-function openOnTun(namespace: string, steps: Steps): CopiesStack {
-  const loop = new NodeLoop()
+function openOnTun(namespace: string, steps: Steps, arena: Arena): CopiesStack {
+  const loop = new NodeLoop({ arena })
   const { runtime } = loop
   const { mtu } = steps
   const options = { name: DEVICE, namespace, mtu, offload: steps.offload !== 'none' }
@@ -78,11 +82,10 @@ function openOnTun(namespace: string, steps: Steps): CopiesStack {
     link.close()
     loop.close()
   }
-  return { runtime, tun: link.bottom.state as Tun, close }
+  return { loop, runtime, tun: link.bottom.state as Tun, close }
 }
 
-function openOnWire(steps: Steps): CopiesStack {
-  const arena = new Arena()
+function openOnWire(steps: Steps, arena: Arena): CopiesStack {
   const [nearEnd, farEnd] = makeWire({ mtu: steps.mtu })
   const near = new NodeLoop({ arena })
   const far = new NodeLoop({ arena })
@@ -98,7 +101,7 @@ function openOnWire(steps: Steps): CopiesStack {
     near.close()
     far.close()
   }
-  return { runtime: near.runtime, tun: null, close }
+  return { loop: near, runtime: near.runtime, tun: null, close }
 }
 
 /** The other end: sees of the link what the arm sees, and has the services. */

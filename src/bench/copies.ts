@@ -3,9 +3,13 @@
  * devices with the kernel as the other end; without, between two stacks of one process.
  */
 import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { StackError } from '../base/errors.ts'
+import { tryShim } from '../host/shim.ts'
 import {
   type CopiesRunArm,
   type CopiesSite,
@@ -13,6 +17,7 @@ import {
   KernelSocketsArm,
   type LoadTime,
   NodeNetArm,
+  PortArm,
   RawTunArm,
   StackArm,
 } from './copies-arms.ts'
@@ -111,10 +116,12 @@ export async function run(options: CopiesBenchOptions = {}): Promise<CopiesResul
   const warnings: string[] = []
   const site = inproc ? null : openSite(warnings)
   const peers = await peersOrWhyNot()
+  const directory = mkdtempSync(join(tmpdir(), 'putnext-copies-'))
   const bench = new CopiesBench(plan, rounds, signal, onProgress)
   try {
     const shared = {
       site,
+      directory,
       ports: site === null ? { kernel: await freePorts(), nodenet: await freePorts() } : {},
     }
     bench.addArms(shared, peers, options.only)
@@ -145,6 +152,7 @@ export async function run(options: CopiesBenchOptions = {}): Promise<CopiesResul
   } finally {
     await bench.stop()
     site?.close()
+    rmSync(directory, { recursive: true, force: true })
   }
 }
 
@@ -182,8 +190,10 @@ async function freePorts(): Promise<Record<string, number>> {
 }
 
 function commitOfThis(): string | null {
+  const root = fileURLToPath(new URL('../../', import.meta.url))
+  // Installed in somebody's project, git would tell of that.
+  if (!existsSync(join(root, '.git'))) return null
   try {
-    const root = fileURLToPath(new URL('../../', import.meta.url))
     const text = execFileSync('git', ['rev-parse', 'HEAD'], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -247,6 +257,13 @@ class CopiesBench {
       this.arms.push({ id, check: null, bySize: new Map(), turns: [] })
     }
     const withPeers = (make: () => CopiesRunArm): (() => CopiesRunArm) | string => noPeers ?? make
+    const withShim = (make: () => CopiesRunArm): (() => CopiesRunArm) | string =>
+      tryShim() === null ? 'the port needs the native shim' : site === null ? make : withPeers(make)
+    for (const id of ['a', 'b'] as const)
+      add(
+        id,
+        withShim(() => new PortArm(shared, id)),
+      )
     for (const id of IN_PROCESS)
       add(id, site === null ? () => new StackArm(shared, id) : withPeers(() => new StackArm(shared, id)))
     add(
