@@ -11,7 +11,7 @@ import type { Runtime } from '../streams/runtime.ts'
 import type { Timer } from '../streams/timers.ts'
 import type { Channel, ChannelEnd, ChannelUser } from './channel.ts'
 import type { MappedText } from './mapped-node.ts'
-import { type ErrorText, errorFrom, REFUSED, readText, textMessage, WELCOME } from './protocol.ts'
+import { type ErrorText, errorFrom, REFUSED, takeText, textMessage, WELCOME } from './protocol.ts'
 
 /** A stream that has its other part in the node. */
 export interface RemoteStream {
@@ -114,8 +114,7 @@ export class ClientPort implements ChannelUser {
       } else stream.frame(kind, detail, mp)
       return true
     }
-    const text = readText(mp)
-    if (mp !== null) freemsg(mp)
+    const text = takeText(mp)
     if (kind === WELCOME) {
       this.settings = (text as Welcome).settings
       this.onAnswer?.(text as Welcome)

@@ -4,6 +4,7 @@
  * what it accepts with even ones. All frames of a port are in order.
  */
 import { type ErrorCode, StackError } from '../base/errors.ts'
+import { freemsg } from '../streams/mblk/alloc.ts'
 import type { Arena } from '../streams/mblk/arena.ts'
 import type { BorrowedMblk, Mblk } from '../streams/mblk/mblk.ts'
 import { messageBytes } from '../streams/mblk/message.ts'
@@ -98,6 +99,15 @@ export function readText(mp: BorrowedMblk | null): unknown {
   const text = new Uint8Array(messageBytes(mp))
   readMessage(mp, 0, text, 0, text.length, 'edge')
   return JSON.parse(decoder.decode(text))
+}
+
+/** The same, and frees it, also when it throws. @param mp - consumed @throws SyntaxError */
+export function takeText(mp: Mblk | null): unknown {
+  try {
+    return readText(mp)
+  } finally {
+    if (mp !== null) freemsg(mp)
+  }
 }
 
 export function errorText(error: unknown): ErrorText {

@@ -17,7 +17,7 @@ import {
   INCOMING,
   NAMES,
   OVER,
-  readText,
+  takeText,
 } from './protocol.ts'
 import type { StreamNames } from './remote-connection.ts'
 
@@ -70,8 +70,7 @@ export class RemoteListening implements ListeningEnd, RemoteStream {
   }
 
   frame(kind: number, detail: number, mp: Mblk | null): void {
-    const text = readText(mp)
-    if (mp !== null) freemsg(mp)
+    const text = takeText(mp)
     if (kind === NAMES) {
       this.local = (text as { local: SocketName }).local
       this.isOpen = true

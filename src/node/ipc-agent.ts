@@ -13,7 +13,7 @@ import {
   OVER,
   PROTOCOL_VERSION,
   REFUSED,
-  readText,
+  takeText,
   textMessage,
   WELCOME,
 } from '../ipc/protocol.ts'
@@ -155,8 +155,7 @@ export class IpcAgent implements ChannelUser {
 
   private open(id: number, kind: number, mp: Mblk | null): boolean {
     const isOpening = kind === CONNECT || kind === LISTEN
-    const text = isOpening || id === 0 ? readText(mp) : null
-    if (mp !== null) freemsg(mp)
+    const text = isOpening || id === 0 ? takeText(mp) : drop(mp)
     if (id === 0) return kind === HELLO && this.greet(text as Hello)
     if (!this.greeted) return false
     // What it sent before it heard that the stream is over.
@@ -241,4 +240,10 @@ export class IpcAgent implements ChannelUser {
     this.waiting.clear()
     this.home.gone(this, why)
   }
+}
+
+/** @param mp - consumed */
+function drop(mp: Mblk | null): null {
+  if (mp !== null) freemsg(mp)
+  return null
 }

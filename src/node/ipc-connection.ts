@@ -19,10 +19,10 @@ import {
   OVER,
   REFUSAL,
   REQUEST,
-  readText,
   SET,
   SHUTDOWN,
   TROUBLE,
+  takeText,
   URGENT,
   URGENT_DATA,
 } from '../ipc/protocol.ts'
@@ -104,8 +104,7 @@ export class IpcConnection implements IpcStream {
 
   frame(kind: number, detail: number, mp: Mblk | null): boolean {
     if (kind === DATA) return mp === null || this.data(mp)
-    const text = mp === null ? null : readText(mp)
-    if (mp !== null) freemsg(mp)
+    const text = takeText(mp)
     switch (kind) {
       case CREDIT:
         if (detail <= 0 || this.credit + detail > CREDIT_BYTES) return false
