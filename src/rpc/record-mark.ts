@@ -88,8 +88,7 @@ export class RecordSplitter {
         if (!this.takePiece(bp)) return this.fail('record-no-buffers')
         if (this.fragmentLeft === 0 && this.isLast) return this.complete()
       } else {
-        this.mark = (this.mark << 8) | bp.bytes[bp.rptr++]!
-        if (++this.markBytes < MARK_BYTES) continue
+        if (!this.readMark(bp)) continue
         const fault = this.beginFragment()
         if (fault !== null) return this.fail(fault)
         if (this.fragmentLeft === 0) return this.complete()
@@ -108,6 +107,19 @@ export class RecordSplitter {
     if (this.head !== null) freemsg(this.head)
     this.input = null
     this.resetRecord()
+  }
+
+  /** Takes what the first block has of a mark. @returns whether that completes it */
+  private readMark(bp: Mblk): boolean {
+    const { bytes, rptr } = bp
+    if (this.markBytes === 0 && bp.wptr - rptr >= MARK_BYTES) {
+      this.mark = (bytes[rptr]! << 24) | (bytes[rptr + 1]! << 16) | (bytes[rptr + 2]! << 8) | bytes[rptr + 3]!
+      bp.rptr = rptr + MARK_BYTES
+      return true
+    }
+    this.mark = (this.mark << 8) | bytes[rptr]!
+    bp.rptr = rptr + 1
+    return ++this.markBytes === MARK_BYTES
   }
 
   private beginFragment(): RecordFault | null {

@@ -120,6 +120,12 @@ describe('rpc/xdr/decoder: what a peer may send, and must not', () => {
     expect(error.code).toBe(fault === 'xdr-not-supported' ? 'ERR_NOT_SUPPORTED' : 'ERR_PROTOCOL')
   })
 
+  it('an error about a peer has no stack, which a flood would make us pay for; others have one', () => {
+    const error = decoded(xdrBool, '00000002') as XdrError
+    expect(error.stack).toBe('XdrError: args: 2 is not a boolean')
+    expect(new Error('other').stack).toContain('decoder.test.ts')
+  })
+
   it('padding may be anything where the decoder was told so', () => {
     expect(decoded(xdrString(), '0000000161fffefd', { padding: 'any' })).toBe('a')
   })

@@ -10,7 +10,7 @@ import { BlockReader } from './block-reader.ts'
 import { LINK_BYTES } from './block-writer.ts'
 import type { XdrCodec } from './codec.ts'
 import { XDR_DEFAULT_DEPTH, XDR_MAX } from './encoder.ts'
-import { XdrError, type XdrFault } from './error.ts'
+import { peerError, XdrError, type XdrFault } from './error.ts'
 import { XdrOpaque } from './opaque.ts'
 import { XdrPath } from './path.ts'
 import { readLatin1, readUtf8 } from './text.ts'
@@ -232,7 +232,7 @@ export class XdrDecoder extends BlockReader {
   fail(fault: XdrFault, name: string, detail: string): never {
     const where = this.path.describe(name)
     this.abort()
-    throw new XdrError('ERR_PROTOCOL', fault, where, detail)
+    throw peerError(fault, where, detail)
   }
 
   // ---- inside

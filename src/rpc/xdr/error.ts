@@ -51,3 +51,21 @@ export class XdrError extends StackError {
     this.path = path
   }
 }
+
+/** Node with frozen intrinsics lets nobody change it. */
+const mayLimitStack = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable === true
+
+/**
+ * An error about what a peer sent, without a stack: it would say nothing of the peer, and is most of what an error costs,
+ * which is what a flood of bad messages would make us pay.
+ */
+export function peerError(fault: XdrFault, path: string, detail: string): XdrError {
+  if (!mayLimitStack) return new XdrError('ERR_PROTOCOL', fault, path, detail)
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return new XdrError('ERR_PROTOCOL', fault, path, detail)
+  } finally {
+    Error.stackTraceLimit = limit
+  }
+}
