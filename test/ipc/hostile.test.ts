@@ -1,8 +1,9 @@
 /** What a client may not do: it is ended for it, with a counter, and nobody else notices. */
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { tryShim } from '../../src/host/shim.ts'
+import { MappedNodeSide } from '../../src/ipc/mapped-node.ts'
 import {
   ABORT,
   ACCEPTED,
@@ -17,6 +18,7 @@ import {
 } from '../../src/ipc/protocol.ts'
 import { until } from '../../src/node/testing.ts'
 import { TcpConnection } from '../../src/socket/tcp-endpoint.ts'
+import { qenable } from '../../src/streams/queue.ts'
 import { echo, exchange, FAR, noise, Pair, sha } from './programs.ts'
 
 const absent = tryShim() === null
@@ -29,6 +31,45 @@ function frame(stream: number, kind: number, detail: number, body: unknown = nul
 }
 
 const hello = frame(0, HELLO, 0, { version: PROTOCOL_VERSION, mapped: false })
+
+describe.skipIf(absent)(
+  `ipc: a mapped client that writes what it likes${absent ? ' (skipped: no native shim)' : ''}`,
+  () => {
+    it.each([
+      [
+        'more entries than there are',
+        (words: Int32Array, ring: number) => Atomics.store(words, ring, 1 << 30),
+      ],
+      ['less than none', (words: Int32Array, ring: number) => Atomics.add(words, ring, -1)],
+      [
+        'an entry of noise',
+        (words: Int32Array, ring: number) => {
+          words.set(new Int32Array(randomBytes(2_048 * 32).buffer.slice(0)), ring + 64)
+          Atomics.add(words, ring, 1)
+        },
+      ],
+    ])('%s: it is ended, and all it held comes home', async (_name, harm) => {
+      const open = vi.spyOn(MappedNodeSide, 'open')
+      const pair = await Pair.start({ mapped: true })
+      const listener = echo(pair.far.runtime)
+      const [bad, good] = [await pair.attach({ mapped: true }), await pair.attach({ mapped: true })]
+      const ring = open.mock.results[0]!.value.text.toNode >> 2
+      const bytes = noise(300_000)
+      const make = (client: typeof bad) =>
+        TcpConnection.connect(client.runtime, { address: FAR, port: listener.local.port })
+      await exchange(make(bad), bytes)
+      harm(pair.near.runtime.arena.words, ring)
+      // The node looks when it has something to do there, too.
+      for (const { bottom } of pair.near.runtime.streams)
+        if (bottom.info.name === 'ipc') qenable(bottom.other)
+      await until(() => pair.near.ipc!.counters['ended-malformed'] === 1)
+      expect((await exchange(make(good), bytes)).hash).toBe(sha(bytes))
+      listener.close()
+      open.mockRestore()
+      await pair.finish()
+    })
+  },
+)
 
 describe.skipIf(absent)(`ipc: hostile clients${absent ? ' (skipped: no native shim)' : ''}`, () => {
   let pair: Pair
