@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
-import { allocb, freemsg } from '../streams/mblk/alloc.ts'
+import { allocb, dupmsg, freemsg } from '../streams/mblk/alloc.ts'
 import { Arena, SUPER_BLOCK_BYTES } from '../streams/mblk/arena.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { blockCount } from '../streams/mblk/message.ts'
@@ -166,6 +166,30 @@ describe('rpc/record-mark: memory', () => {
   function held(arena: Arena): number {
     return arena.classes.reduce((sum, { inUse, blockBytes }) => sum + inUse * blockBytes, 0)
   }
+
+  it('writes nothing into blocks that are not its own, when it copies', () => {
+    const splitter = new RecordSplitter()
+    const byte = () => {
+      const mp = allocb(arena, SUPER_BLOCK_BYTES)!
+      mp.dblk.bytes[mp.wptr++] = 1
+      splitter.push(mp)
+    }
+    splitter.push(chainOf(arena, hex('000003f0')))
+    for (let i = 0; i < 8; i++) byte()
+    expect(splitter.next()).toBe(null)
+    expect(arena.copies.stack.calls).toBeGreaterThan(0)
+    // The rest of the fragment, and the next one's mark, in a block that somebody else has, too.
+    const shared = chainOf(arena, Uint8Array.from([...patterned(1_000), 0x80, 0, 0, 4]))
+    const theirs = dupmsg(shared)!
+    const before = flat(theirs)
+    splitter.push(shared)
+    for (let i = 0; i < 4; i++) byte()
+    const record = splitter.next()!
+    expect(Buffer.compare(flat(theirs), before)).toBe(0)
+    expect(toHex(flat(record))).toBe(`${'01'.repeat(8)}${toHex(patterned(1_000))}${'01'.repeat(4)}`)
+    freemsg(record)
+    freemsg(theirs)
+  })
 
   it('frees an unfinished record when it is closed', () => {
     const splitter = new RecordSplitter()

@@ -138,6 +138,11 @@ describe('rpc/xdr/decoder: what a peer may send, and must not', () => {
     }
     const error = decoded(outer, '00000002 00000001 61000000 00000003 61616100') as XdrError
     expect(error.message).toBe('args.deep.list[1].name: a length of 3, at most 2')
+    const behind: XdrCodec<unknown> = {
+      encode() {},
+      decode: xdr => [xdr.nested('deep', xdrArray(xdrInt)), xdr.list('all', xdrInt), xdr.bool('flag')],
+    }
+    expect(decoded(behind, '00000001 00000007 00000000 00000002')).toMatchObject({ path: 'args.flag' })
   })
 
   it('bounds nesting, by its limit', () => {

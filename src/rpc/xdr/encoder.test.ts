@@ -62,6 +62,13 @@ describe('rpc/xdr/encoder: RFC 4506 §4, bytes by hand', () => {
   })
 })
 
+/** A field behind one that nests. */
+function twoFields({ flag }: { flag: boolean }): void {
+  xdr.putNested('deep', { value: 1, left: null, right: null }, treeXdr)
+  xdr.putArray('list', [1], xdrInt)
+  xdr.putBool('flag', flag)
+}
+
 describe('rpc/xdr/encoder: what has not the declared type is refused, with its place', () => {
   const ints = 'x' as unknown as number[]
   it.each<[string, () => void, string]>([
@@ -88,6 +95,13 @@ describe('rpc/xdr/encoder: what has not the declared type is refused, with its p
     ['a long array', () => xdr.putArray('n', [1, 2], xdrInt, 1), 'args.n: a length of 2, at most 1'],
     ['a fixed array', () => xdr.putArrayFixed('n', [1], xdrInt, 2), 'args.n: 1 elements, must be 2'],
     ['an element', () => xdr.putArray('n', [1, 'a' as never], xdrInt), 'args.n[1]: "a" is not an int'],
+    [
+      'a missing element',
+      () => xdr.putArray('n', [1, undefined as never], treeXdr as never),
+      'args.n[0].value: ',
+    ],
+    ['a hole', () => xdr.putList('n', new Array(1), treeXdr), 'args.n[0]: undefined is not a value'],
+    ['a field behind', () => twoFields({ flag: 1 as never }), 'args.flag: 1 is not a boolean'],
     ['a missing value', () => xdr.putNested('n', undefined as never, treeXdr), 'args.n: undefined is not a'],
     ['a union', () => resultXdr.encode(xdr, { paint: 9 } as never as Result), 'args.paint: 9 is not a disc'],
     ['a quadruple', () => xdr.refuseQuadruple('q'), 'args.q: a quadruple has no JavaScript value'],
@@ -149,6 +163,14 @@ describe('rpc/xdr/encoder: blocks', () => {
     expect(released).toBe(0)
     freemsg(mp)
     expect(released).toBe(1)
+    // What is too short for a block of its own is copied, and released at once.
+    xdr.start()
+    xdr.putOpaque(
+      'data',
+      XdrOpaque.of(Uint8Array.of(1), () => released++),
+    )
+    expect(released).toBe(2)
+    xdr.abort()
   })
 
   it('copies a Uint8Array of any size at once, counted at the edge', () => {
@@ -174,11 +196,15 @@ describe('rpc/xdr/encoder: blocks', () => {
   })
 
   it('refuses when the arena has no block to spare, and gives back what it had', () => {
-    const small = new Arena({ sizeBytes: 1024 * 1024, poison: true })
+    const small = new Arena({ sizeBytes: 4 * 1024 * 1024 })
     const own = new XdrEncoder(small)
     own.start('args')
-    const put = () => own.putOpaque('data', new Uint8Array(4 * 1024 * 1024))
+    const put = () => own.putOpaque('data', new Uint8Array(8 * 1024 * 1024))
     expect(put).toThrow(expect.objectContaining({ code: 'ERR_NO_BUFFERS', fault: 'xdr-no-buffers' }))
     small.assertWhole()
+    // An eighth is left for those who make room.
+    const { peak, blockBytes, limit, base } = small.classes[2]!
+    expect(8 * (peak - 1) * blockBytes).toBeLessThan(7 * (limit - base))
+    expect(peak).toBeLessThan(Math.floor((limit - base) / blockBytes))
   })
 })
