@@ -8,6 +8,7 @@ import { UsageError } from './exit-codes.ts'
 import { LAB_COMMANDS } from './lab-commands.ts'
 import { MODULE_COMMANDS } from './module-commands.ts'
 import { NODE_COMMANDS } from './node-commands.ts'
+import { RPCGEN_COMMANDS } from './rpcgen-commands.ts'
 import { SIM_COMMANDS } from './sim-commands.ts'
 import { TCP_COMMANDS } from './tcp-commands.ts'
 import { TRAFFIC_COMMANDS } from './traffic-commands.ts'
@@ -46,6 +47,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...NODE_COMMANDS,
   ...TRAFFIC_COMMANDS,
   ...MODULE_COMMANDS,
+  ...RPCGEN_COMMANDS,
   ...TCP_COMMANDS,
   ...SIM_COMMANDS,
   ...BENCH_COMMANDS,

@@ -1,0 +1,4 @@
+import type { Interface } from './model.ts'
+export function emitDissector(_from: Interface, _name: string): string {
+  return ''
+}
