@@ -73,7 +73,8 @@ describe('rpc/message: RFC 5531 §9, calls', () => {
     expect(call).toEqual({
       fault: null,
       left: 4,
-      xid: 0xfedcba98,
+      xid: 0xfedcba98 | 0,
+      hasXid: true,
       program: 100_000,
       version: 2,
       procedure: 3,
@@ -115,8 +116,8 @@ describe('rpc/message: RFC 5531 §9, calls', () => {
   })
 
   it.each([
-    ['call-truncated', '', -1],
-    ['call-truncated', '000000', -1],
+    ['call-truncated', '', null],
+    ['call-truncated', '000000', null],
     ['call-truncated', words(7), 7],
     ['call-truncated', words(7, 0), 7],
     ['call-truncated', words(7, 0, 2, 1, 1), 7],
@@ -130,7 +131,7 @@ describe('rpc/message: RFC 5531 §9, calls', () => {
     ['call-verifier', words(7, 0, 2, 1, 1, 0, 0, 0), 7],
     ['call-verifier', words(7, 0, 2, 1, 1, 0, 0, 0, 0, 401), 7],
   ])('%s: %s', (fault, digits, xid) => {
-    expect(readCallOf(digits)).toMatchObject({ fault, xid })
+    expect(readCallOf(digits)).toMatchObject({ fault, hasXid: xid !== null, xid: xid ?? 0 })
   })
 })
 
@@ -193,7 +194,7 @@ describe('rpc/message: RFC 5531 §9, replies', () => {
   })
 
   it.each([
-    ['reply-truncated', '', -1],
+    ['reply-truncated', '', null],
     ['reply-truncated', words(7), 7],
     ['reply-truncated', words(7, 1), 7],
     ['reply-truncated', words(7, 1, 0, 0, 0), 7],
@@ -209,7 +210,7 @@ describe('rpc/message: RFC 5531 §9, replies', () => {
     ['reply-status', words(7, 1, 1, 2, 0, 0), 7],
     ['reply-status', words(7, 1, 1, 1, 15), 7],
   ])('%s: %s', (fault, digits, xid) => {
-    expect(readReplyOf(digits)).toMatchObject({ fault, xid })
+    expect(readReplyOf(digits)).toMatchObject({ fault, hasXid: xid !== null, xid: xid ?? 0 })
   })
 
   it('names statuses as the RFC does, and says the number of others', () => {

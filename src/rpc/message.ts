@@ -59,8 +59,10 @@ export type ReplyFault = (typeof REPLY_FAULTS)[number]
 
 /** The header of a call: one object, filled again for each. */
 export class CallHeader {
-  /** Chosen by the caller, 0 to 2^32-1; -1 if the message ends before it. */
-  xid = -1
+  /** Chosen by the caller: its 32 bits as an int32, since larger numbers would be allocated. For people `xid >>> 0`. */
+  xid = 0
+  /** Whether the message has one. */
+  hasXid = false
   program = 0
   version = 0
   procedure = 0
@@ -70,8 +72,10 @@ export class CallHeader {
 
 /** The header of a reply: one object, filled again for each. */
 export class ReplyHeader {
-  /** Of the call that it answers; -1 if the message ends before it. */
-  xid = -1
+  /** Of the call that it answers, an int32. */
+  xid = 0
+  /** Whether the message has one. */
+  hasXid = false
   /** `MSG_ACCEPTED` or `MSG_DENIED`. */
   reply = MSG_ACCEPTED
   /** Of a reply that is accepted. */
@@ -97,7 +101,8 @@ export class ReplyHeader {
  * @returns null, or what is wrong
  */
 export function readCall(xdr: XdrDecoder, call: CallHeader): CallFault | null {
-  call.xid = xdr.left < 4 ? -1 : xdr.uint('xid')
+  call.hasXid = xdr.left >= 4
+  call.xid = call.hasXid ? xdr.int('xid') : 0
   if (xdr.left < 4) return 'call-truncated'
   if (xdr.int('mtype') !== CALL) return 'call-not-a-call'
   if (xdr.left < 4) return 'call-truncated'
@@ -123,7 +128,8 @@ export function readCall(xdr: XdrDecoder, call: CallHeader): CallFault | null {
  * @returns null, or what is wrong
  */
 export function readReply(xdr: XdrDecoder, reply: ReplyHeader): ReplyFault | null {
-  reply.xid = xdr.left < 4 ? -1 : xdr.uint('xid')
+  reply.hasXid = xdr.left >= 4
+  reply.xid = reply.hasXid ? xdr.int('xid') : 0
   if (xdr.left < 4) return 'reply-truncated'
   if (xdr.int('mtype') !== REPLY) return 'reply-not-a-reply'
   if (xdr.left < 4) return 'reply-truncated'
@@ -178,7 +184,7 @@ function readAuth(xdr: XdrDecoder): OpaqueAuth | null {
 
 // ---- writing: each begins the message, arguments or results come next
 
-/** @throws XdrError `xdr-no-buffers`, or `xdr-length` for credentials of more than 400 bytes */
+/** @param xid - an int32; @throws XdrError `xdr-no-buffers`, or `xdr-length` for credentials of more than 400 bytes */
 export function writeCall(
   xdr: XdrEncoder,
   xid: number,
@@ -190,7 +196,7 @@ export function writeCall(
 ): void {
   const at = xdr.claim(24)
   const { view } = xdr
-  view.setUint32(at, xid)
+  view.setInt32(at, xid)
   view.setUint32(at + 4, CALL)
   view.setUint32(at + 8, RPC_VERSION)
   view.setUint32(at + 12, program)
@@ -243,7 +249,7 @@ export function writeAuthError(xdr: XdrEncoder, xid: number, status: number): vo
 function startReply(xdr: XdrEncoder, xid: number, reply: number): void {
   const at = xdr.claim(12)
   const { view } = xdr
-  view.setUint32(at, xid)
+  view.setInt32(at, xid)
   view.setUint32(at + 4, REPLY)
   view.setUint32(at + 8, reply)
 }

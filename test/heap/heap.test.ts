@@ -32,6 +32,14 @@ describe('heap', () => {
     120_000,
   )
 
+  it('10^6 null calls and replies, as messages and records, allocate nothing', () => {
+    const output = execFileSync(process.execPath, [join(BUILD, 'rpc.js')], { cwd: ROOT })
+    const { bytesPerRun, collections, kept } = JSON.parse(output.toString()) as Allocation
+    expect(bytesPerRun).toBeLessThan(2)
+    expect(collections).toBe(0)
+    expect(kept).toBeLessThan(512 * 1024)
+  }, 120_000)
+
   it('100,000 idle connections: at most 512 bytes for each end, no record, no buffer, no entry in the wheel', () => {
     const output = execFileSync(process.execPath, [join(BUILD, 'connections.js')], { cwd: ROOT })
     const { idle, ...rest } = JSON.parse(output.toString()) as Record<string, number>
