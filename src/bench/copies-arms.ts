@@ -199,11 +199,10 @@ export class PortArm extends AskedArm {
     super()
     this.id = id
     this.where = new LinkPlace(shared, `copies${id}`)
-    const { link, place } = this.where
+    const { link } = this.where
     const port = { path: join(shared.directory, `${id}.sock`), mapped: id === 'b' }
     this.beside = [end(this.where.side('far'), { kind: 'daemon', link, steps: STEPS.g, ...port })]
-    const wire = place === null
-    this.program = end(this.where.side('near'), { kind: 'client', wire, head: STEPS.g.head, ...port })
+    this.program = end(this.where.side('near'), { kind: 'client', head: STEPS.g.head, ...port })
   }
 
   protected makePeers(): PeerProcess[] {

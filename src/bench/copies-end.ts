@@ -34,7 +34,6 @@ export type CopiesEndOptions =
   /** A program that attaches to a daemon. */
   | {
       readonly kind: 'client'
-      readonly wire: boolean
       readonly path: string
       readonly mapped: boolean
       readonly head: CopyHow
@@ -92,7 +91,7 @@ async function openEnd(options: CopiesEndOptions): Promise<End> {
     case 'client': {
       const { attach } = await import('../ipc/client.ts')
       const { runtime } = await attach(options.path, { mapped: options.mapped })
-      const program = programOn(runtime, options.head, options.wire)
+      const program = programOn(runtime, options.head, false)
       return { program, meter: new Meter(runtime.arena.copies), packets: () => null }
     }
   }

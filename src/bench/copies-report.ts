@@ -92,7 +92,8 @@ export function copiesResult(measured: CopiesMeasured): CopiesResult {
     missing: measured.missing,
     series: seriesOf(arms, edge, modules),
     comparisons,
-    crossover: edge.length === 2 ? crossoverOf(edge) : null,
+    crossover: crossoverBetween(edge, 'write', 'sendOwned'),
+    chainCrossover: crossoverBetween(arms, 'd', 'e'),
     moduleSlope: modules?.slope ?? null,
     operations: modules?.operations ?? [],
     requirements: requirementsOf(arms, comparisons, messageBytes),
@@ -199,20 +200,34 @@ export function orderOf(ratios: readonly number[], roundsMin = ROUNDS_MIN): Orde
   return judge(ratios, { atMost: 1 }, roundsMin) === 'held' ? 'slower' : 'unclear'
 }
 
-export function crossoverOf(edge: readonly EdgeMeasured[]): CopiesCrossover {
-  const of = (id: EdgeMeasured['id']): EdgeMeasured['bySize'] => edge.find(way => way.id === id)!.bySize
-  const [write, owned] = [of('write'), of('sendOwned')]
-  const sizes = [...write.keys()].filter(bytes => owned.has(bytes)).sort((a, b) => a - b)
+/** @param copying - processor time per byte counts, since it is what waiting does not disturb; @param not - the same without the copy */
+export function crossoverOf(
+  copying: ReadonlyMap<number, readonly Figures[]>,
+  not: ReadonlyMap<number, readonly Figures[]>,
+): CopiesCrossover {
+  const sizes = [...copying.keys()].filter(bytes => not.has(bytes)).sort((a, b) => a - b)
   const ratios = sizes.flatMap(bytes => {
-    const copying = samplesOf(write.get(bytes)!, 'cpuNsPerByte')
-    const not = samplesOf(owned.get(bytes)!, 'cpuNsPerByte')
-    if (copying === null || not === null) return []
-    const ratio = compare(copying, not)
+    const over = samplesOf(copying.get(bytes)!, 'cpuNsPerByte')
+    const under = samplesOf(not.get(bytes)!, 'cpuNsPerByte')
+    if (over === null || under === null || over.length !== under.length) return []
+    const ratio = compare(over, under)
     return [{ bytes, ratio, verdict: orderOf(ratio.samples) }]
   })
   const contrary = ratios.findLastIndex(({ verdict }) => verdict !== 'faster')
   const copyWins = ratios.findLast(({ verdict }) => verdict === 'slower')
   return { bytes: ratios[contrary + 1]?.bytes ?? null, copyWinsUpTo: copyWins?.bytes ?? null, ratios }
+}
+
+/** @returns null if one of the two is not there */
+function crossoverBetween(
+  all: readonly { readonly id: string; readonly bySize: ReadonlyMap<number, readonly Figures[]> }[],
+  copying: string,
+  not: string,
+): CopiesCrossover | null {
+  const of = (id: string): ReadonlyMap<number, readonly Figures[]> | undefined =>
+    all.find(one => one.id === id)?.bySize
+  const [over, under] = [of(copying), of(not)]
+  return over === undefined || under === undefined ? null : crossoverOf(over, under)
 }
 
 function comparisonsOf(arms: readonly ArmMeasured[], messageBytes: number): CopiesComparison[] {
@@ -308,7 +323,7 @@ function whyNot(
 }
 
 function warningsOf(
-  { machine, rounds, mode }: CopiesMeasured,
+  { machine, rounds, mode, missing }: CopiesMeasured,
   arms: readonly CopiesArm[],
   comparisons: readonly CopiesComparison[],
 ): string[] {
@@ -322,6 +337,8 @@ function warningsOf(
     warnings.push(
       'without root: two stacks of one process over a wire, no kernel and no device between; processor time is that of both stacks',
     )
+  for (const { id, title, reason } of missing)
+    if (reason.startsWith('it failed')) warnings.push(`(${id}) ${title} is not in this run: ${reason}`)
   for (const { id, figures } of arms) {
     const spread = figures.gbitPerSecond?.spread ?? 0
     if (spread > SPREAD_MAX)

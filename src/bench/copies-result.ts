@@ -143,7 +143,7 @@ export interface CopiesSeries {
   readonly lines: readonly CopiesLine[]
 }
 
-/** Where a write without a copy begins to be faster than one that copies. */
+/** Where going without a copy begins to be faster than making one. */
 export interface CopiesCrossover {
   /** The smallest size from which on no round says otherwise; null if there is none among those measured. */
   readonly bytes: number | null
@@ -210,7 +210,10 @@ export interface CopiesResult {
   readonly missing: readonly MissingArm[]
   readonly series: readonly CopiesSeries[]
   readonly comparisons: readonly CopiesComparison[]
+  /** Of writing at the program's edge: `write` copies, `sendOwned` does not. */
   readonly crossover: CopiesCrossover | null
+  /** Of packets: `d` makes them contiguous, `e` leaves them chains, which cost by the piece. */
+  readonly chainCrossover: CopiesCrossover | null
   /** Nanoseconds for each module in the way: the slope of the series `modules`, by round. */
   readonly moduleSlope: Summary | null
   readonly operations: readonly CopiesOperation[]

@@ -1,5 +1,11 @@
 /** The result of `putnext bench copies` for people, in plain text; the page has more. */
-import { COPIES_FIGURES, type CopiesFigure, type CopiesResult, type Order } from './copies-result.ts'
+import {
+  COPIES_FIGURES,
+  type CopiesCrossover,
+  type CopiesFigure,
+  type CopiesResult,
+  type Order,
+} from './copies-result.ts'
 import { figure, machineText, rangeOf, requirementsText, summaryRow, table } from './report-text.ts'
 
 /** Columns of the arms. */
@@ -65,17 +71,24 @@ const stepsText = ({ comparisons }: CopiesResult): string =>
     ]),
   ])
 
-function crossoverText({ crossover }: CopiesResult): string {
-  if (crossover === null) return ''
-  return table([
-    ["bytes of a write at the program's edge", 'a copy costs', 'range', 'without a copy'],
-    ...crossover.ratios.map(({ bytes, ratio, verdict }) => [
-      bytes.toLocaleString('en'),
-      `${figure(ratio.medianOfRatios)} times`,
-      rangeOf(ratio.min, ratio.max),
-      ORDER_TEXTS[verdict],
-    ]),
-  ])
+function crossoverText({ crossover, chainCrossover }: CopiesResult): string {
+  const block = (what: string, found: CopiesCrossover | null): string[][] =>
+    found === null
+      ? []
+      : [
+          [what, 'a copy costs', 'range', 'without'],
+          ...found.ratios.map(({ bytes, ratio, verdict }) => [
+            `  ${bytes.toLocaleString('en')} bytes`,
+            `${figure(ratio.medianOfRatios)} times`,
+            rangeOf(ratio.min, ratio.max),
+            ORDER_TEXTS[verdict],
+          ]),
+        ]
+  const rows = [
+    ...block("writes at the program's edge", crossover),
+    ...block('packets made contiguous (d), or chains (e)', chainCrossover),
+  ]
+  return rows.length === 0 ? '' : table(rows)
 }
 
 function modulesText({ moduleSlope, operations }: CopiesResult): string {

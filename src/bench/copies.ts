@@ -89,7 +89,7 @@ const FULL: CopiesPlan = {
 }
 
 const QUICK: CopiesPlan = {
-  sizes: [4_096, MESSAGE_BYTES],
+  sizes: [64, 4_096, MESSAGE_BYTES],
   edgeSizes: [64, 512, 2_048, 8_192, MESSAGE_BYTES],
   mainSeconds: 0.2,
   seconds: 0.1,
@@ -99,7 +99,7 @@ const QUICK: CopiesPlan = {
   warmupSeconds: 0.05,
   firstWarmupSeconds: 0.4,
   keep: true,
-  extrasUntilSeconds: 65,
+  extrasUntilSeconds: 60,
 }
 
 /**
@@ -118,6 +118,8 @@ export async function run(options: CopiesBenchOptions = {}): Promise<CopiesResul
   const peers = await peersOrWhyNot()
   const directory = mkdtempSync(join(tmpdir(), 'putnext-copies-'))
   const bench = new CopiesBench(plan, rounds, signal, onProgress)
+  const end = (): void => void bench.stop()
+  signal?.addEventListener('abort', end, { once: true })
   try {
     const shared = {
       site,
@@ -150,6 +152,7 @@ export async function run(options: CopiesBenchOptions = {}): Promise<CopiesResul
     signal?.throwIfAborted()
     throw error
   } finally {
+    signal?.removeEventListener('abort', end)
     await bench.stop()
     site?.close()
     rmSync(directory, { recursive: true, force: true })
@@ -231,6 +234,7 @@ class CopiesBench {
   private readonly begunAt = performance.now()
   private readonly running: CopiesRunArm[] = []
   private readonly started = new Set<CopiesRunArm>()
+  private readonly failed = new Set<CopiesRunArm>()
 
   constructor(
     plan: CopiesPlan,
@@ -287,10 +291,29 @@ class CopiesBench {
       for (const arm of rotated(running, round)) {
         this.signal?.throwIfAborted()
         progress.say(`round ${round + 1} of ${rounds}: ${ARM_TEXTS[arm.id].title}`)
-        await this.slot(arm, round)
+        if (this.failed.has(arm)) continue
+        try {
+          await this.slot(arm, round)
+        } catch (error) {
+          if (!(arm instanceof PortArm) || !(error instanceof StackError)) throw error
+          await this.leaveOut(arm, error)
+        }
         progress.step()
       }
     }
+  }
+
+  /** A port that breaks off takes nothing away from what the others show. */
+  private async leaveOut(arm: CopiesRunArm, { message }: StackError): Promise<void> {
+    this.signal?.throwIfAborted()
+    this.failed.add(arm)
+    await this.end(arm)
+    const [first = ''] = message.split('\n')
+    this.missing.push({ id: arm.id, title: ARM_TEXTS[arm.id].title, reason: `it failed: ${first}` })
+    this.arms.splice(
+      this.arms.findIndex(({ id }) => id === arm.id),
+      1,
+    )
   }
 
   /** A guess: of an arm in a round. */
