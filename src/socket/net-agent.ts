@@ -7,6 +7,7 @@ import { coded } from './errors.ts'
 import type { SocketHost } from './host.ts'
 import { nameAs } from './net-secure.ts'
 import { Socket } from './net-socket.ts'
+import { checkStack } from './net-stack.ts'
 
 /** What an agent knows of a connection to be made; more than a socket may be told: `path` is that of the URL. */
 interface AgentRequest {
@@ -72,12 +73,12 @@ class SecureStackAgent extends https.Agent {
 
 /** An agent for `http.request` whose connections are on a stack. Its options are Node's. */
 export function createAgent(host: SocketHost, options?: http.AgentOptions): http.Agent {
-  return new StackAgent(host, options)
+  return new StackAgent(checkStack(host, 'createAgent'), options)
 }
 
 /** The same for `https.request`. */
 export function createSecureAgent(host: SocketHost, options?: https.AgentOptions): https.Agent {
-  return new SecureStackAgent(host, options)
+  return new SecureStackAgent(checkStack(host, 'createSecureAgent'), options)
 }
 
 /**
@@ -89,6 +90,7 @@ export function connectTls(
   options: tls.ConnectionOptions,
   listener?: () => void,
 ): tls.TLSSocket {
+  checkStack(host, 'connectTls')
   const { host: name = '', socket = open(host, options as AgentRequest) } = options
   const named = net.isIP(name) === 0 && name !== '' ? { servername: name } : {}
   const secure = tls.connect({ ...named, ...options, socket }, listener)
@@ -142,6 +144,7 @@ export function createUndiciConnector(
   host: SocketHost,
   options: UndiciConnectorOptions = {},
 ): (request: UndiciConnectOptions, callback: UndiciCallback) => void {
+  checkStack(host, 'createUndiciConnector')
   const { timeout = CONNECT_MS, ...settings } = options
   const sessions = new Map<string, Buffer>()
   return (request, callback) => {

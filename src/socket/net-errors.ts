@@ -1,6 +1,7 @@
 /** Errors of node:net: those of the system as Node words them, and the `ERR_*` errors of wrong calls. */
 import { constants } from 'node:os'
 import { getSystemErrorMap, inspect } from 'node:util'
+import { StackError } from '../base/errors.ts'
 import { type CodedError, coded, received, type SystemCallError, systemError } from './errors.ts'
 
 const USAGE = {
@@ -72,8 +73,13 @@ export function connectError(
 ): SystemCallError {
   const error = systemError(code, syscall, address, port, cause)
   if (local !== undefined) error.message += ` - Local (${local})`
+  error.message += moreOf(cause)
   return error
 }
+
+/** What Node's own words do not tell. */
+const moreOf = (cause: unknown): string =>
+  cause instanceof StackError && cause.code === 'ERR_NETWORK_DOWN' ? ` (${cause.message})` : ''
 
 /** `listen` failed: Node says in words what the code means. */
 export function listenError(
@@ -86,7 +92,7 @@ export function listenError(
   const words = getSystemErrorMap().get(errno)?.[1] ?? 'unknown error'
   const where = port > 0 ? ` ${address}:${port}` : address ? ` ${address}` : ''
   const options = cause === undefined ? {} : { cause }
-  const error = new Error(`listen ${code}: ${words}${where}`, options)
+  const error = new Error(`listen ${code}: ${words}${where}${moreOf(cause)}`, options)
   const fields: Record<string, unknown> = { code, errno, syscall: 'listen', address }
   if (port) fields['port'] = port
   return Object.assign(error, fields) as unknown as SystemCallError

@@ -10,6 +10,7 @@ import { findAddresses } from './lookup.ts'
 import { checkSignal, type ListenCall, readCall, readListen } from './net-arguments.ts'
 import { descriptorError, listenError, netUsageError } from './net-errors.ts'
 import { acceptSocket, type Socket } from './net-socket.ts'
+import { checkStack } from './net-stack.ts'
 import { infoOf, type ServerOptions } from './net-types.ts'
 import { type TcpConnection, TcpListener } from './tcp-endpoint.ts'
 
@@ -47,6 +48,7 @@ export class Server extends net.Server {
     options?: ServerOptions | ((socket: Socket) => void) | null,
     listener?: (socket: Socket) => void,
   ) {
+    checkStack(host, 'Server')
     super(options as net.ServerOpts, listener as (socket: net.Socket) => void)
     this.#host = host
     this.#blockList = typeof options === 'object' ? options?.blockList : undefined

@@ -14,8 +14,10 @@ import { Connecting, type ConnectingSocket, type ConnectOptions } from './net-co
 import { bufferedBytes, bytesOf, readyState, refuseWrites, SocketBase, undestroy } from './net-duplex.ts'
 import { connectError, missingOptionsError, netUsageError } from './net-errors.ts'
 import { LATER } from './net-handle.ts'
+import { checkStack } from './net-stack.ts'
 import { SocketState } from './net-state.ts'
 import { type AcceptOptions, checkOptions, type Named, readOnread, type SocketOptions } from './net-types.ts'
+import { checkMessage, checkOwned } from './tcp-arguments.ts'
 import type { TcpConnection } from './tcp-endpoint.ts'
 
 type Done = (error?: Error | null) => void
@@ -40,6 +42,7 @@ export class Socket extends SocketBase {
 
   /** @throws TypeError with Node's codes for options that are wrong, or that name something of the kernel's */
   constructor(host: SocketHost, options?: SocketOptions) {
+    checkStack(host, 'Socket')
     checkOptions(options)
     const { onread, ...rest } = { ...options }
     const allowHalfOpen = Boolean(rest.allowHalfOpen)
@@ -225,9 +228,12 @@ export class Socket extends SocketBase {
 
   /**
    * Takes what comes in as messages from now on, in place of `data`: `callback` is called when some wait, and takes them with
-   * {@link getmsg}, or leaves them where they are, which slows the peer down. `end`, `error` and `close` come as ever.
+   * {@link getmsg}, or leaves them where they are, which slows the peer down. `end`, `error` and `close` come as ever. It wins over
+   * `data`, `read`, pipes and `onread`: they get what the Duplex had buffered before, and nothing more.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` without a function
    */
   takeMessages(callback: () => void): this {
+    checkFunction(callback, 'callback')
     this.#state.onMessages = callback
     this.read(0)
     this.#state.handle?.readAgain()
@@ -242,9 +248,11 @@ export class Socket extends SocketBase {
   /**
    * Sends a message, without a copy, behind what was written.
    * @param mp - consumed if the answer is true; still the caller's if it is false: wait for `drain`
-   * @throws Error `ERR_SOCKET_CLOSED` (`mp` stays the caller's); StackError if the connection is over (`mp` is freed)
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` for what is no message; Error `ERR_SOCKET_CLOSED` (`mp` stays the caller's); StackError
+   * if the connection is over (`mp` is freed)
    */
   putmsg(mp: Mblk): boolean {
+    checkMessage(mp)
     return this.#pass(connection => connection.putmsg(mp))
   }
 
@@ -255,6 +263,7 @@ export class Socket extends SocketBase {
    * @throws as {@link putmsg}
    */
   sendOwned(bytes: Uint8Array, onReleased: (bytes: Uint8Array) => void): boolean {
+    checkOwned(bytes, onReleased)
     return this.#pass(connection => connection.sendOwned(bytes, onReleased))
   }
 

@@ -8,9 +8,10 @@ import type { SocketHost } from './host.ts'
 import { readCall } from './net-arguments.ts'
 import { Server } from './net-server.ts'
 import { Socket } from './net-socket.ts'
+import { checkStack } from './net-stack.ts'
 import type { ServerOptions, SocketOptions } from './net-types.ts'
 
-export * from './errors.ts'
+export type { CodedError, SystemCallError } from './errors.ts'
 export * from './host.ts'
 export * from './net-agent.ts'
 export * from './net-serve.ts'
@@ -28,8 +29,12 @@ export type ConnectArguments =
   | [port: number, listener?: () => void]
   | [path: string, listener?: () => void]
 
-/** A socket on a stack that connects at once, as `net.connect`. */
+/**
+ * A socket on a stack that connects at once, as `net.connect`.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` if the first argument is no stack, and for wrong options as Node does
+ */
 export function connect(host: SocketHost, ...args: ConnectArguments): Socket {
+  checkStack(host, 'connect')
   const { options } = readCall<net.NetConnectOpts & SocketOptions>(args)
   const socket = new Socket(host, options)
   if (clientSockets.hasSubscribers) clientSockets.publish({ socket })
@@ -40,13 +45,13 @@ export function connect(host: SocketHost, ...args: ConnectArguments): Socket {
 /** The same, by its other name. */
 export const createConnection = connect
 
-/** A server on a stack, as `net.createServer`. */
+/** A server on a stack, as `net.createServer`. @throws TypeError as {@link connect} */
 export function createServer(
   host: SocketHost,
   options?: ServerOptions | ((socket: Socket) => void),
   listener?: (socket: Socket) => void,
 ): Server {
-  return new Server(host, options, listener)
+  return new Server(checkStack(host, 'createServer'), options, listener)
 }
 
 /** node:net for one stack. */
@@ -69,8 +74,10 @@ export interface Net
 
 /**
  * The module for one stack. Its `Socket` and `Server` are classes to be extended, and to be called without `new`, as Node's.
+ * @throws TypeError as {@link connect}
  */
 export function netOn(host: SocketHost): Net {
+  checkStack(host, 'netOn')
   const BoundSocket = bind(Socket, host)
   return {
     ...net,

@@ -38,6 +38,8 @@ import { canputnext, getq, putbq, qenable } from '../streams/queue.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import { type OpenOptions, Stream } from '../streams/stream.ts'
 import type { Program } from '../streams/stream-head.ts'
+import { checkMessage, checkOwned } from './tcp-arguments.ts'
+import { openTcp } from './tcp-open.ts'
 import { rethrow } from './uncaught.ts'
 
 /** Bytes that {@link TcpConnection.write} copies into one message. */
@@ -85,10 +87,10 @@ export class TcpConnection implements Program {
   /**
    * Begins to connect; {@link onConnect} or {@link onClosed} tells how it went. What is written before waits.
    * @throws StackError `ERR_BAD_ADDRESS`, `ERR_BAD_ARGUMENT`, `ERR_ADDR_NOT_AVAILABLE` (no such local address, or no port left),
-   * `ERR_ADDR_IN_USE`, `ERR_NETWORK_UNREACHABLE`, `ERR_NO_BUFFERS` (too many connections), `ERR_PLUMBING` (no stack)
+   * `ERR_ADDR_IN_USE`, `ERR_NETWORK_UNREACHABLE`, `ERR_NO_BUFFERS` (too many connections), `ERR_NETWORK_DOWN` (the stack is closed)
    */
   static connect(runtime: Runtime, options: ConnectOptions): TcpConnection {
-    return new TcpConnection(Stream.open(runtime, 'tcp', { options: { connect: options } }))
+    return new TcpConnection(openTcp(runtime, { options: { connect: options } }))
   }
 
   /** For `TcpListener`. @param driver - of its stream, with a connection that waits */
@@ -178,9 +180,11 @@ export class TcpConnection implements Program {
   /**
    * Sends a message, without a copy. Its blocks stay in use until the peer has acknowledged them.
    * @param mp - a chain of M_DATA; consumed if the answer is true, still the caller's if it is false: wait for {@link onWritable}
-   * @throws StackError if this direction was shut down or the connection is over; `mp` is freed then
+   * @throws StackError if this direction was shut down or the connection is over; `mp` is freed then. TypeError `ERR_INVALID_ARG_TYPE` for
+   * what is no message
    */
   putmsg(mp: Mblk): boolean {
+    checkMessage(mp)
     const refusal = this.refusal
     if (refusal !== null) {
       freemsg(mp)
@@ -223,9 +227,10 @@ export class TcpConnection implements Program {
    * @param bytes - not to be changed until `onReleased` was called
    * @param onReleased - called once, when the peer has acknowledged them or the connection is over; not if the answer is false. It must not throw
    * @returns false if there is no room: wait for {@link onWritable}
-   * @throws StackError as {@link putmsg}; `onReleased` was called then
+   * @throws StackError as {@link putmsg}; `onReleased` was called then. TypeError `ERR_INVALID_ARG_TYPE`, at once
    */
   sendOwned(bytes: Uint8Array, onReleased: (bytes: Uint8Array) => void): boolean {
+    checkOwned(bytes, onReleased)
     const { stream } = this
     if (this.refusal === null && !canputnext(stream.top.other)) return false
     const mp = esballoc(stream.runtime.arena, bytes, onReleased)

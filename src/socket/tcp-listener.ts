@@ -8,8 +8,9 @@ import { freemsg } from '../streams/mblk/alloc.ts'
 import type { AnyDriver } from '../streams/module.ts'
 import { getq } from '../streams/queue.ts'
 import type { Runtime } from '../streams/runtime.ts'
-import { type OpenOptions, Stream } from '../streams/stream.ts'
+import type { OpenOptions, Stream } from '../streams/stream.ts'
 import { TcpConnection } from './tcp-connection.ts'
+import { openTcp } from './tcp-open.ts'
 import { rethrow } from './uncaught.ts'
 
 export class TcpListener {
@@ -33,10 +34,10 @@ export class TcpListener {
 
   /**
    * Listens from now on.
-   * @throws StackError `ERR_ADDR_IN_USE`, `ERR_ADDR_NOT_AVAILABLE`, `ERR_BAD_ADDRESS`, `ERR_BAD_ARGUMENT`, `ERR_PLUMBING` (no stack)
+   * @throws StackError `ERR_ADDR_IN_USE`, `ERR_ADDR_NOT_AVAILABLE`, `ERR_BAD_ADDRESS`, `ERR_BAD_ARGUMENT`, `ERR_NETWORK_DOWN` (the stack is closed)
    */
   static open(runtime: Runtime, options: ListenOptions): TcpListener {
-    return new TcpListener(Stream.open(runtime, 'tcp', { options: { listen: options } }))
+    return new TcpListener(openTcp(runtime, { options: { listen: options } }))
   }
 
   /** Whether it listens; at once on a stack of this process, after {@link onOpen} over a port to another. */

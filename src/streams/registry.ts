@@ -39,6 +39,10 @@ export class Registry {
     this.modules.delete(name)
   }
 
+  has(name: string): boolean {
+    return this.modules.has(name)
+  }
+
   /** @throws StackError `ERR_NOT_FOUND`, naming what there is */
   find(name: string): AnyModule {
     const info = this.modules.get(name)
