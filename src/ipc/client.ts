@@ -115,7 +115,12 @@ export async function attach(path: string, options: AttachOptions = {}): Promise
   const port = new ClientPort(loop.runtime, q)
   let channel: SocketChannel | null = null
   try {
-    channel = new SocketChannel({ shim, arenaId: loop.arenaId, runtime: loop.runtime }, fd, q, port)
+    channel = new SocketChannel(
+      { shim, arenaId: loop.arenaId, runtime: loop.runtime, run: () => loop.run() },
+      fd,
+      q,
+      port,
+    )
     port.channel = channel
     seat(stream, served(channel))
     const welcome = await greet(port, mapped, timeoutMs)

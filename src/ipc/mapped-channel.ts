@@ -38,8 +38,12 @@ export const NOTHING = 0
 export const LENT = 1
 export const GRANTED = 2
 
-/** How long to look for the next entry before sleeping. */
-const LINGER_US = 50
+/** How long to look for the next entry before sleeping, while that pays. */
+const LINGER_US = 40
+/** A look that finds something earns one unit, up to the maximum; one in vain costs several. Below zero, no looking for so many sleeps. */
+const CREDIT_MAX = 16
+const CREDIT_LOSS = 4
+const REST_SLEEPS = 256
 
 /** One side's account of blocks. */
 export interface BlockSide {
@@ -92,6 +96,10 @@ export class MappedChannel implements Channel, ChannelUser {
   private wasFull = false
   private lookAt = 0
   private looking = false
+  /** A look was in vain since something last came. */
+  private idled = false
+  private credit = CREDIT_MAX
+  private restSleeps = 0
 
   constructor(
     place: MappedPlace,
@@ -142,7 +150,6 @@ export class MappedChannel implements Channel, ChannelUser {
   frame(stream: number, kind: number, _detail: number, mp: Mblk | null): boolean {
     if (mp !== null) freemsg(mp)
     if (stream !== 0 || kind !== WAKE) return false
-    this.lookAt = this.place.now()
     qenable(this.q)
     this.place.run()
     return true
@@ -188,9 +195,17 @@ export class MappedChannel implements Channel, ChannelUser {
   /** Looks again soon, or sleeps until the bell rings. */
   private look(came: boolean): void {
     const now = this.place.now()
-    if (came) this.lookAt = now
+    if (came) {
+      if (this.idled && this.credit < CREDIT_MAX) this.credit++
+      this.idled = false
+      this.lookAt = now
+    }
     if (this.looking || this.paused) return
-    if (now - this.lookAt >= LINGER_US && this.reader.sleep()) return
+    if (now - this.lookAt >= (this.restSleeps > 0 ? 0 : LINGER_US)) {
+      this.account()
+      if (this.reader.sleep()) return
+    }
+    this.idled = !came
     this.looking = true
     setImmediate(() => {
       this.looking = false
@@ -198,6 +213,16 @@ export class MappedChannel implements Channel, ChannelUser {
       qenable(this.q)
       this.place.run()
     })
+  }
+
+  /** Looking did not help: on one processor with the other side, it keeps that from running. */
+  private account(): void {
+    if (this.restSleeps > 0) this.restSleeps--
+    else if (this.idled) this.credit -= CREDIT_LOSS
+    this.idled = false
+    if (this.credit >= 0) return
+    this.credit = 0
+    this.restSleeps = REST_SLEEPS
   }
 
   // ---- writing

@@ -18,7 +18,7 @@ export const BODY_BYTES_MAX = 512 * 1024
 /** Longest body that is not data. */
 export const TEXT_BYTES_MAX = 64 * 1024
 /** Bytes of data that a sender may have under way on a stream at first, each direction; one message may go over it. */
-export const CREDIT_BYTES = 256 * 1024
+export const CREDIT_BYTES = 1024 * 1024
 /** What a message counts for beside its bytes, so that many small ones are bounded, too. */
 export const MESSAGE_COST_BYTES = 256
 /** Credit is given back in parts of this size. */

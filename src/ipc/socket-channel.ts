@@ -48,12 +48,15 @@ export interface ChannelPlace {
   /** The shim's number of the runtime's arena. */
   readonly arenaId: number
   readonly runtime: Runtime
+  /** Lets the run queue go now. */
+  readonly run: () => void
 }
 
 export class SocketChannel implements Channel {
   readonly counters = makeChannelCounters()
   private readonly shim: Shim
   private readonly runtime: Runtime
+  private readonly run: () => void
   private readonly q: AnyQueue
   /** Who is told: a mapped channel takes the port's place when its rings are there. */
   user: ChannelUser
@@ -86,6 +89,7 @@ export class SocketChannel implements Channel {
     const { shim, arenaId, runtime } = place
     this.shim = shim
     this.runtime = runtime
+    this.run = place.run
     this.q = q
     this.user = user
     this.reader = new FrameReader(runtime.arena, (stream, kind, detail, mp) => {
@@ -134,6 +138,7 @@ export class SocketChannel implements Channel {
     if (this.closed) return
     if (status < 0) return this.end('gone')
     this.wake()
+    this.run()
   }
 
   private wake(): void {

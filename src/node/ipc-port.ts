@@ -169,7 +169,7 @@ export class IpcPort implements AgentHome {
     const { stream, q } = openChannelStream(runtime, `ipc:${peer[0]}`)
     let bell: SocketChannel
     try {
-      bell = new SocketChannel({ shim, arenaId, runtime }, fd, q, agent)
+      bell = new SocketChannel({ shim, arenaId, runtime, run: () => this.node.run() }, fd, q, agent)
     } catch {
       stream.close()
       this.counters['refused-memory']++
