@@ -53,6 +53,21 @@ describe('tcp/ports', () => {
     }
   })
 
+  it('checklist 3.5-35: steps of 1 to 8 at random, so that who sees two ports of ours cannot count the connections between', () => {
+    const tcp = makeTcp()
+    const count = 60_999 - 32_768 + 1
+    const steps = new Int32Array(10)
+    let last = choose(tcp)
+    for (let i = 0; i < 2_000; i++) {
+      const port = choose(tcp)
+      steps[(port - last + count) % count]!++
+      last = port
+    }
+    // 250 each would be even, with a standard deviation of 15.
+    expect([steps[0], steps[9]]).toEqual([0, 0])
+    for (let step = 1; step <= 8; step++) expect(Math.abs(steps[step]! - 250)).toBeLessThan(75)
+  })
+
   it('RFC 6056 §3.3.4: ports to one destination tell nothing of those to another, nor of those after a restart', () => {
     const tcp = makeTcp()
     const steps = new Map<number, number>()

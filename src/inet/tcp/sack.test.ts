@@ -62,6 +62,7 @@ describe('tcp/sack', () => {
 
   it('checklist 3.5-46: outside SND.UNA to SND.NXT, reversed, empty, forged D-SACKs: nothing moves, all is counted', () => {
     const [peer, at] = inFlight(10)
+    peer.tcb.sndWndMax = 100 * MSS
     const bad: [number, number][] = [
       [at(5), at(11)],
       [at(6), at(4)],
@@ -69,6 +70,8 @@ describe('tcp/sack', () => {
       [at(-1), at(2)],
       [at(0) + 0x7fffffff, at(1) + 0x7fffffff],
       [at(20), at(21)],
+      // A D-SACK of what lies further back than any window that the peer ever had.
+      [at(-101), at(-100)],
     ]
     for (const block of bad) peer.send('A', { sack: [block] })
     expect(t.counters['sack-blocks-invalid']).toBe(bad.length)
@@ -184,9 +187,41 @@ describe('tcp/sack', () => {
       })
       peer.send('A', { sack }, {}, false)
     }
-    expect(tcb.flight!.board.count).toBeLessThanOrEqual(8_300)
     expect(tcb.flight!.board.sackedSegments).toBeGreaterThan(3_000)
     expect(performance.now() - start).toBeLessThan(4_000)
+    t.flush()
+    t.take()
+  })
+
+  it('checklist 3.5-46 (CVE-2019-11478): a SACK of every second segment of half a megabyte cuts 8,192 records and no more', () => {
+    t = makeTcpTest({ connection: { sendBytes: 1_000_000 } })
+    const peer = established(t, { mss: 48, sack: true, windowScale: 7, window: 8_000 })
+    peer.send('A')
+    const { tcb } = peer
+    tcb.cwnd = 1_000_000
+    const segments = 10_400
+    t.write(tcb, new Uint8Array(segments * 48))
+    t.take()
+    const first = peer.ack
+    const { board } = tcb.flight!
+    expect((tcb.sndNxt - tcb.sndUna) | 0).toBe(segments * 48)
+    for (let n = 1; n < segments; n += 2) {
+      peer.send('A', { sack: [[first + n * 48, first + (n + 1) * 48]] }, {}, false)
+      expect(board.count).toBeLessThanOrEqual(8_192)
+    }
+    expect(board.count).toBe(8_192)
+    // Nor is a record cut where a block ends inside of it.
+    const rest = board.slot(board.count - 1)
+    const seq = board.seq(rest)
+    expect(board.segmentCount(rest)).toBeGreaterThan(100)
+    peer.send('A', { sack: [[seq, (seq + 48) | 0]] }, {}, false)
+    expect(board.count).toBe(8_192)
+    // It still takes what covers records whole, and the connection goes on.
+    peer.send('A', { sack: [[first + 48, first + segments * 48]] }, {}, false)
+    expect(board.sackedSegments).toBe(segments - 1)
+    expect(board.count).toBeLessThanOrEqual(8_192)
+    peer.send('A', { ack: (first + segments * 48) | 0 }, {}, false)
+    expect(tcb.sndUna).toBe(tcb.sndNxt)
     t.flush()
     t.take()
   })
