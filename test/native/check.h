@@ -19,6 +19,7 @@ extern int check_count;
 void check_checksum(void);
 void check_exchange(void);
 void check_hostile(void);
+void check_stream(void);
 
 /* xorshift64*: the same numbers on every machine */
 static inline unsigned long long next_random(unsigned long long *state) {

@@ -7,6 +7,7 @@ int main(void) {
   check_checksum();
   check_exchange();
   check_hostile();
+  check_stream();
   printf("shim-check: %d checks hold\n", check_count);
   return 0;
 }
