@@ -111,7 +111,7 @@ describe.skipIf(reason !== '').each(['plain', 'mapped'])(titled('ipc over a TUN 
     node.child.kill('SIGTERM')
     const [code] = await once(node.child, 'exit')
     // 0: and every block came home.
-    expect(code).toBe(0)
+    expect(code, node.lines.join('\n')).toBe(0)
     expect(node.lines.some(line => line.includes('"arenaWhole":true'))).toBe(true)
     expect(existsSync(port)).toBe(false)
   })

@@ -59,8 +59,8 @@ describe.skipIf(absent)(
         TcpConnection.connect(client.runtime, { address: FAR, port: listener.local.port })
       await exchange(make(bad), bytes)
       // When all is quiet: what the client still writes itself would hide it.
-    await new Promise(resolve => setTimeout(resolve, 100))
-    harm(pair.near.runtime.arena.words, ring)
+      await new Promise(resolve => setTimeout(resolve, 100))
+      harm(pair.near.runtime.arena.words, ring)
       // The node looks when it has something to do there, too.
       for (const { bottom } of pair.near.runtime.streams)
         if (bottom.info.name === 'ipc') qenable(bottom.other)
