@@ -3,7 +3,7 @@ import { call, imports, object, WIDTH } from './code.ts'
 import { Codecs } from './codec-text.ts'
 import type { Specifiers } from './emit-types.ts'
 import { behindNames, type Field, type Interface, type NamedType, partsOf, type WireType } from './model.ts'
-import { enumBehind, type TypeScriptNames, visibleFields } from './typescript-names.ts'
+import { enumBehind, type TypeScriptNames, typeText, visibleFields } from './typescript-names.ts'
 import { type UnionBody, unionText } from './union-arms.ts'
 
 export function emitCodecs(
@@ -111,19 +111,18 @@ class CodecEmitter {
     const form = forms.get(discriminant.name)!
     const first = this.#put(discriminant, `value.${form}`, forms, '    ')
     const shown = text.arms.filter(({ field }) => field !== null || text.isOpen || text.rest?.field != null)
+    const taken = (field: Field): string => {
+      const property = forms.get(field.name)!
+      return text.isNumber && text.rest !== null ? this.#cast(field, property) : `value.${property}`
+    }
     const blocks = shown.map(({ field, cases }) => {
       this.#useEnum(discriminant)
-      const value = `value.${field === null ? '' : forms.get(field.name)}`
-      const cast =
-        text.isNumber && text.rest !== null && field !== null ? this.#cast(field, value, name, body) : value
-      const put = field === null ? '' : `${this.#put(field, cast, forms, '        ')}\n`
+      const put = field === null ? '' : `${this.#put(field, taken(field), forms, '        ')}\n`
       return `${cases.map(one => `      case ${one}:\n`).join('')}${put}        break\n`
     })
     if (text.rest !== null && text.rest.field !== null) {
       const { field } = text.rest
-      const value = `value.${forms.get(field.name)}`
-      const cast = text.isNumber ? this.#cast(field, value, name, body) : value
-      blocks.push(`      default:\n${this.#put(field, cast, forms, '        ')}\n`)
+      blocks.push(`      default:\n${this.#put(field, taken(field), forms, '        ')}\n`)
     }
     if (text.isOpen)
       blocks.push(`      default:\n        xdr.refuseDiscriminant('${form}', (value as ${name}).${form})\n`)
@@ -133,11 +132,12 @@ class CodecEmitter {
   }
 
   /** TypeScript cannot tell by a number which arm this is. */
-  #cast(field: Field, value: string, name: string, { arms }: UnionBody): string {
-    const others = arms.filter(arm => arm.field !== null && arm.field.name !== field.name)
-    if (arms.every(arm => arm.field?.name === field.name) && others.length === 0) return value
-    const property = value.slice('value.'.length)
-    return `${value} as NonNullable<${name}['${property}']>`
+  #cast({ type }: Field, property: string): string {
+    const text = typeText(type, this.#names, name => {
+      const from = name === 'XdrOpaque' ? this.runtime : this.types
+      from.add(`type ${name}`)
+    })
+    return `(value as { readonly ${property}: ${text} }).${property}`
   }
 
   #decodeUnion(body: UnionBody, forms: ReadonlyMap<string, string>): string {

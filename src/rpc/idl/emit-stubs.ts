@@ -146,7 +146,8 @@ export function emitClient(
   files: StubFiles,
 ): string {
   const signatures = new Signatures(names)
-  const versions = versionsOf(from, names)
+  // A version without a procedure has nothing to call.
+  const versions = versionsOf(from, names).filter(({ version }) => version.procedures.length > 0)
   const classes = versions.map(one => {
     const { program, version, form, methods } = one
     const list = version.procedures.map(procedure => {
@@ -170,17 +171,16 @@ export function emitClient(
       '  readonly #caller: RpcCaller\n\n  constructor(caller: RpcCaller) {\n    this.#caller = caller\n  }\n'
     return `${tsdoc(doc)}export class ${form}Client {\n${start}${list.join('')}}\n`
   })
-  const hasMethods = versions.some(({ version }) => version.procedures.length > 0)
   const head = imports([
     {
       from: specifiers.rpc,
-      names: new Set(['type RpcCaller', ...(hasMethods ? ['type RpcCallOptions'] : [])]),
+      names: new Set(versions.length > 0 ? ['type RpcCaller', 'type RpcCallOptions'] : []),
     },
     { from: specifiers.xdr, names: signatures.runtime },
-    { from: files.procedures, names: tablesUsed(versions, ({ version }) => version.procedures.length > 0) },
+    { from: files.procedures, names: tablesUsed(versions, () => true) },
     { from: files.types, names: signatures.types },
   ])
-  return [head, ...classes].join('\n')
+  return [head, ...classes].filter(part => part !== '').join('\n')
 }
 
 /** The runtime answers what does nothing: procedure 0 without arguments and results. */

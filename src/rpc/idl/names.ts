@@ -10,7 +10,10 @@ const RESERVED: ReadonlySet<string> = new Set(
     'else enum eval export extends false finally for from function get if implements import in infer instanceof interface is keyof ' +
     'let module namespace never new null number object of package private protected public readonly return set static string super ' +
     'switch symbol this throw true try type typeof undefined unique unknown var void while with yield ' +
-    '__proto__ Array BigInt Exclude Map Number Object Promise ReadonlySet Set String Uint8Array XdrCodec XdrOpaque constructor then ' +
+    '__proto__ AggregateError Atomics BigInt64Array BigUint64Array Boolean DataView Date EvalError FinalizationRegistry Float32Array ' +
+    'Float64Array Function Infinity Int16Array Int32Array Int8Array Intl Iterator JSON Math NaN Proxy RangeError ReferenceError ' +
+    'Reflect RegExp SharedArrayBuffer ArrayBuffer SyntaxError TypeError URIError Uint16Array Uint32Array Uint8ClampedArray WeakMap ' +
+    'WeakRef WeakSet Array BigInt Exclude Map Number Object Promise ReadonlySet Set String Uint8Array XdrCodec XdrOpaque constructor then ' +
     'Awaitable RpcCaller RpcCallOptions RpcContext RpcProcedure RpcService AbortSignal Error Symbol'
   ).split(' '),
 )
@@ -33,16 +36,16 @@ export function camelCase(name: string): string {
   return usable(camelWords(name), name)
 }
 
-/** The same for a property, which may be called anything but what sets an object's prototype. */
+/** The same for a property, which may be called anything but what sets a prototype, or makes a promise of a value. */
 export function propertyCase(name: string): string {
   const made = camelWords(name)
-  return /^[A-Za-z]/.test(made) ? made : `${name}_`
+  return /^[A-Za-z]/.test(made) && made !== 'then' ? made : `${name}_`
 }
 
-/** The same for a method: a class has one of these names, and what has the other is taken for a promise. */
+/** The same for a method, since a class has a constructor. */
 function methodCase(name: string): string {
   const made = propertyCase(name)
-  return made === 'constructor' || made === 'then' ? `${made}_` : made
+  return made === 'constructor' ? `${made}_` : made
 }
 
 function camelWords(name: string): string {

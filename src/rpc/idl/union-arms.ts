@@ -72,6 +72,7 @@ function restType(
 ): string {
   if (left === null) return 'number'
   const of = enumBehind(discriminant.type)
+  if (of !== null && arms.length === 0) return names.type(of)
   if (of === null || left.length <= arms.length)
     return left.map(value => typeOf(valueText(value, null, discriminant, names))).join(' | ')
   return `Exclude<${names.type(of)}, ${arms.map(({ type }) => type).join(' | ')}>`
