@@ -35,6 +35,27 @@ export function readHeaders(lines: readonly string[], user: string | undefined):
   ]
 }
 
+/** RFC 9110 §9.1: a method is a token. @throws UsageError */
+export function checkMethod(text: string): string {
+  if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text)) return text
+  throw new UsageError(`-X: "${text}" is no method`, 'one word, as PUT')
+}
+
+/** Certificates to trust, from the file of --cacert. @throws UsageError */
+export function readCertificates(path: string): Buffer {
+  let text: Buffer
+  try {
+    text = readFileSync(path)
+  } catch (error) {
+    throw new UsageError(`--cacert: cannot read ${path} (${(error as NodeJS.ErrnoException).code})`)
+  }
+  if (/-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/.test(text.toString('latin1'))) return text
+  throw new UsageError(
+    `--cacert: ${path} has no certificate`,
+    'certificates are in PEM there: -----BEGIN CERTIFICATE-----',
+  )
+}
+
 /** The parts of -d, joined by `&`; `@FILE` is what a file has. @returns null without -d. @throws UsageError */
 export function requestBody(parts: readonly string[]): Uint8Array | null {
   if (parts.length === 0) return null

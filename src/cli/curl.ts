@@ -1,5 +1,4 @@
 /** `putnext curl`: fetches a URL by a node's own stack. */
-import { readFileSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { STATUS_CODES } from 'node:http'
 import { basename, dirname } from 'node:path'
@@ -9,9 +8,23 @@ import { connect as connectTls } from 'node:tls'
 import { StackError } from '../base/errors.ts'
 import type { ControlClient } from '../node/control-client.ts'
 import type { CommandRun, Invocation } from './command.ts'
-import { type HeaderLine, readHeaders, readResolves, readUrl, requestBody } from './curl-arguments.ts'
+import {
+  checkMethod,
+  type HeaderLine,
+  readCertificates,
+  readHeaders,
+  readResolves,
+  readUrl,
+  requestBody,
+} from './curl-arguments.ts'
 import { DownloadProgress } from './curl-progress.ts'
-import { EXIT_DONE, EXIT_REFUSED_BY_SERVER, UsageError } from './exit-codes.ts'
+import {
+  EXIT_BAD_CERTIFICATE,
+  EXIT_DONE,
+  EXIT_REFUSED_BY_SERVER,
+  ExitError,
+  UsageError,
+} from './exit-codes.ts'
 import { addressOf } from './host-port.ts'
 import { nodeClient } from './node-target.ts'
 import { type Connector, type HttpAgent, type HttpAnswer, makeAgent } from './undici.ts'
@@ -39,7 +52,7 @@ export const curl: CommandRun = async invocation => {
   const agent = await makeAgent(network.connector)
   const first: Step = {
     url,
-    method: args.string('request') ?? defaultMethod(invocation),
+    method: checkMethod(args.string('request') ?? defaultMethod(invocation)),
     headers: readHeaders(args.strings('header'), args.string('user')),
     body: requestBody(args.strings('data')),
   }
@@ -114,8 +127,10 @@ async function fetchAll(
     bytesPerSecond: seconds.total === 0 ? 0 : Math.round(bytes / seconds.total),
   })
   if (!refused) return EXIT_DONE
-  if (!out.json)
-    out.warn(`the server answered with ${answer.statusCode} ${STATUS_CODES[answer.statusCode] ?? ''}`)
+  const message =
+    `the server answered with ${answer.statusCode} ${STATUS_CODES[answer.statusCode] ?? ''}`.trim()
+  out.failed({ code: 'ERR_HTTP_STATUS', message })
+  if (!out.json) out.warn(message)
   return EXIT_REFUSED_BY_SERVER
 }
 
@@ -253,11 +268,14 @@ class NodeConnections {
   private readonly invocation: Invocation
   private readonly client: ControlClient
   private readonly resolves: ReadonlyMap<string, string>
+  private readonly trusted: Buffer | null
 
   constructor(invocation: Invocation, client: ControlClient) {
     this.invocation = invocation
     this.client = client
     this.resolves = readResolves(invocation.args.strings('resolve'))
+    const file = invocation.args.string('cacert')
+    this.trusted = file === undefined ? null : readCertificates(file)
   }
 
   readonly connector: Connector = (target, done) => {
@@ -294,7 +312,6 @@ class NodeConnections {
 
   private secure(socket: Duplex, hostname: string): Promise<Duplex> {
     const { args, out } = this.invocation
-    const ca = args.string('cacert')
     return new Promise((resolve, reject) => {
       const bare = hostname.replace(/^\[(.*)\]$/, '$1')
       const secured = connectTls({
@@ -302,7 +319,7 @@ class NodeConnections {
         ...(/^[\d.]+$|:/.test(bare) ? { host: bare } : { servername: bare }),
         ALPNProtocols: ['http/1.1'],
         rejectUnauthorized: !args.flag('insecure'),
-        ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
+        ...(this.trusted === null ? {} : { ca: this.trusted }),
       })
       secured.once('error', reject)
       secured.once('secureConnect', () => {
@@ -324,9 +341,23 @@ function asFailure(error: unknown, url: URL, { failure }: NodeConnections): Erro
       cause,
       hint: 'is it http://?',
     })
-  const certificate = /CERT|SIGNATURE|SELF_SIGNED|ALTNAME/.test(code)
-  return new StackError(certificate ? 'ERR_ACCESS' : 'ERR_HOST', `${url.href}: ${cause.message}`, {
-    cause,
-    ...(certificate ? { hint: 'say -k to go on all the same, or --cacert FILE to trust who signed it' } : {}),
-  })
+  const message = `${url.href}: ${cause.message}`
+  if (/CERT|SIGNATURE|SELF_SIGNED|ALTNAME/.test(code))
+    return new ExitError(EXIT_BAD_CERTIFICATE, 'ERR_PROTOCOL', message, {
+      cause,
+      hint: certificateHint(code),
+    })
+  // A server of TLS that is spoken to plainly answers with an alert, or hangs up.
+  const isPuzzled = code.startsWith('HPE_') || code === 'UND_ERR_SOCKET' || code === 'ECONNRESET'
+  const hint = url.protocol === 'http:' && isPuzzled ? { hint: 'is it https://?' } : {}
+  return new StackError('ERR_HOST', message, { cause, ...hint })
+}
+
+/** More trust does not mend a name or a date. */
+function certificateHint(code: string): string {
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return 'use a name that the certificate has, with --resolve NAME:PORT:ADDRESS where it leads elsewhere; -k goes on all the same'
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
+    return 'look at its dates and at the clock; -k goes on all the same'
+  return 'say -k to go on all the same, or --cacert FILE to trust who signed it'
 }

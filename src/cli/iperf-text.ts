@@ -56,6 +56,9 @@ export function startText({ parameters, streams }: StartLine): string {
 const isBoth = (streams: readonly { readonly sending: boolean }[]): boolean =>
   new Set(streams.map(({ sending }) => sending)).size > 1
 
+const ofDatagrams = (streams: readonly { readonly datagrams: DatagramFigures | null }[]): boolean =>
+  streams.some(({ datagrams }) => datagrams !== null)
+
 const role = (both: boolean, sending: boolean): string => (!both ? '' : sending ? 'TX  ' : 'RX  ')
 
 /** `0.012 ms  0/861 (0%)`. */
@@ -66,10 +69,11 @@ function datagramText({ jitterMs, lost, packets }: DatagramFigures): string {
 
 export function intervalText(line: IntervalLine): string {
   const { start, end, streams, omitted } = line
+  const isUdp = ofDatagrams(streams)
   const both = isBoth(streams)
   const note = omitted ? '  (omitted)' : ''
   const lines = streams.map(({ number, sending, bytes, retransmits, figures, datagrams }) => {
-    const again = retransmits === null ? '' : String(retransmits).padStart(4)
+    const again = retransmits === null || isUdp ? '' : String(retransmits).padStart(4)
     const fared = datagrams === null ? '' : datagramText(datagrams)
     const cwnd = figures === null ? '' : bytesText(figures.cwndBytes).padStart(12)
     const rest = `${role(both, sending)}${again}${cwnd}${fared}${note}`
@@ -78,7 +82,7 @@ export function intervalText(line: IntervalLine): string {
   for (const sending of [true, false]) {
     if (streams.filter(stream => stream.sending === sending).length < 2) continue
     const { bytes, bitsPerSecond, retransmits } = intervalSum(line, sending)
-    const again = retransmits === null ? '' : String(retransmits).padStart(4)
+    const again = retransmits === null || isUdp ? '' : String(retransmits).padStart(4)
     const sum = datagramSum(streams, sending)
     const fared = sum === null ? '' : datagramText(sum)
     lines.push(row('SUM', start, end, bytes, bitsPerSecond, `${role(both, sending)}${again}${fared}${note}`))
@@ -95,8 +99,10 @@ interface EndFigures {
 
 export function endText(line: EndLine): string {
   const { streams } = line
+  // They have no retransmissions: the column is the jitter's.
+  const isUdp = ofDatagrams(streams)
   const both = isBoth(streams)
-  const more = streams.some(({ datagrams }) => datagrams !== null) ? 'Jitter    Lost/Total Datagrams' : 'Retr'
+  const more = isUdp ? 'Jitter    Lost/Total Datagrams' : 'Retr'
   const lines = [RULE, `[ ID] Interval            Transfer     Bitrate         ${more}`]
   const add = (
     id: string,
@@ -111,7 +117,7 @@ export function endText(line: EndLine): string {
   for (const stream of streams) {
     const { number, sending, sent, sentSeconds, received, receivedSeconds, retransmits, datagrams } = stream
     const told = datagrams === null ? '' : datagramText(datagrams)
-    const again = retransmits === null ? '' : String(retransmits).padStart(4)
+    const again = retransmits === null || isUdp ? '' : String(retransmits).padStart(4)
     add(idOf(number), sending, 'sent', { bytes: sent, seconds: sentSeconds, fared: again })
     add(idOf(number), sending, 'received', { bytes: received, seconds: receivedSeconds, fared: told })
   }
@@ -120,7 +126,7 @@ export function endText(line: EndLine): string {
     for (const side of ['sent', 'received'] as const) {
       const { bytes, seconds, retransmits } = endSum(line, sending, side)
       const sum = side === 'received' ? datagramSum(streams, sending) : null
-      const again = side === 'sent' && retransmits !== null ? String(retransmits).padStart(4) : ''
+      const again = side === 'sent' && retransmits !== null && !isUdp ? String(retransmits).padStart(4) : ''
       add('SUM', sending, side, { bytes, seconds, fared: sum === null ? again : datagramText(sum) })
     }
   }

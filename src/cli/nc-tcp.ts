@@ -159,6 +159,10 @@ async function scan(invocation: Invocation, to: string, ports: readonly number[]
     else out.detail(text)
   }
   const open = found.filter(({ state }) => state === 'open').map(({ port }) => port)
+  if (open.length === 0 && ports.length > 1 && found.length > 0)
+    out.note(`${to}: none is open of ${found.length} ports`)
+  if (open.length === 0)
+    out.failed({ code: 'ERR_CONN_REFUSED', message: `none is open of ${found.length} ports at ${to}` })
   out.report({ address: to, open, ports: found })
   return open.length > 0 ? EXIT_DONE : EXIT_FAILED
 }

@@ -172,6 +172,15 @@ describe('cli/plumb', () => {
     const refused = await run('plumb n1 set tcp ecn=1 receiveBytes=1')
     expect(refused.code).toBe(78)
     expect(refused.stderr).toContain('tcp: receiveBytes has to be 2048 to 1073741824 bytes')
+    expect((await run('plumb n1 set tcp ecn=3')).stderr).toContain(
+      'tcp: ecn has to be 0 to 2 (0 never, 1 if the peer asks for it, 2 asks for it)',
+    )
+    expect((await run('plumb n1 set tcp')).stdout).toMatch(
+      /^receiveBytes +128 KiB +2 KiB to 1 GiB +Receive buffer/m,
+    )
+    const { result } = JSON.parse((await run('plumb n1 set tcp --json')).stdout)
+    expect(result.settings.ecn).toMatchObject({ value: 2, default: 1, min: 0, max: 2, unit: 'count' })
+    expect((await run('plumb n1 show tcp')).stdout).toContain('its settings: putnext plumb n1 set tcp')
     expect((await run('plumb n1 set tcp nagle=1')).stderr).toContain('there is no setting "nagle"')
     const { stdout } = await run('plumb n1 show tcp --verbose')
     expect(stdout).toContain('"receiveBytes":131072')
@@ -186,6 +195,10 @@ describe('cli/plumb', () => {
     ['plumb n1 insert w0 hop', 2, '--below LABEL'],
     ['plumb n1 push w0 hop every', 2, '"every" is no KEY=VALUE'],
     ['plumb n1 push w0 nothing', 1, 'no module named "nothing"'],
+    ['plumb n1 push w0 impiar', 1, 'did you mean "impair"?'],
+    ['plumb n1 push w0 nosuchmod', 1, 'hint: known: capture, impair, null\n'],
+    ['plumb n1 set TCP ecn=1', 1, 'did you mean "tcp"?'],
+    ['plumb n1 ioctl tcp nosuch', 1, 'try tcp.settings or tcp.set'],
     ['plumb n1 push w9 nothing', 1, 'there is no link or stream "w9"'],
     ['plumb n1 push w0 ./none.mjs', 1, 'there is no module file'],
     ['plumb n1 push tcp:10.0.0.1:7-10.0.0.2:9 impair', 1, 'has that connection ended?'],

@@ -70,7 +70,7 @@ const plumb: CommandSpec = {
   summary: 'show and change the modules of a live node',
   description:
     'Actions: show [LINK]; push LINK MODULE [KEY=VALUE...]; insert LINK MODULE [KEY=VALUE...] --below LABEL; ' +
-    'set LINK [LABEL] KEY=VALUE...; remove LINK LABEL; pop LINK; ioctl LINK COMMAND [JSON]; modules. ' +
+    'set LINK [LABEL] KEY=VALUE...; set tcp (alone: shows all settings of TCP, see docs/reference/tcp-settings.md); remove LINK LABEL; pop LINK; ioctl LINK COMMAND [JSON]; modules. ' +
     'MODULE is a name, or the path of a module file, which is loaded first. LABEL is a name as "show" has it.',
   arguments: [
     NODE,
@@ -89,6 +89,7 @@ const plumb: CommandSpec = {
     { command: 'plumb inetd/n1', text: 'its links, from IP down to the device' },
     { command: 'plumb n1 push tun0 impair delay=10ms loss=1%', text: 'make a link bad' },
     { command: 'plumb n1 set tun0 impair loss=0%', text: 'and better' },
+    { command: 'plumb n1 set tcp', text: "TCP's settings: value, range, meaning" },
     { command: 'plumb n1 push tun0 ./hop/hop.mjs', text: 'a module of your own' },
     { command: 'plumb n1 pop tun0', text: 'take the topmost module off' },
   ],

@@ -4,6 +4,7 @@
  */
 import { styleText } from 'node:util'
 import type { CommandHost } from './command.ts'
+import { EXIT_CHECK_FAILED, EXIT_CODES, EXIT_INTERRUPTED } from './exit-codes.ts'
 
 /** Version of the JSON envelope and of the documents in it. */
 export const JSON_VERSION = 1
@@ -48,6 +49,7 @@ export class Output {
   private document: { readonly value: unknown } | null = null
   private liveText = ''
   private handedOver = false
+  private failure: ErrorDocument | null = null
 
   constructor(host: CommandHost, settings: OutputSettings) {
     this.host = host
@@ -150,6 +152,11 @@ export class Output {
     this.host.stderr.write('\r\x1b[K')
   }
 
+  /** Why a command that has a result ends with another exit code than 0: the JSON document has both. */
+  failed(error: ErrorDocument): void {
+    this.failure = error
+  }
+
   /** The same command runs once more in another process, which writes the JSON document. */
   handOver(): void {
     this.handedOver = true
@@ -166,6 +173,7 @@ export class Output {
   /** Writes the JSON document, once, if `--json` was given. */
   finish(command: string, exitCode: number, streams: boolean, error?: ErrorDocument): void {
     this.clearLive()
+    const told = error ?? (exitCode === 0 ? null : (this.failure ?? endedWith(exitCode)))
     if (!this.json || this.handedOver || (streams && error === undefined && this.document === null)) return
     const envelope = {
       version: JSON_VERSION,
@@ -173,11 +181,18 @@ export class Output {
       ok: exitCode === 0,
       exitCode,
       ...(this.document === null ? {} : { result: this.document.value }),
-      ...(error === undefined ? {} : { error }),
+      ...(told === null ? {} : { error: told }),
     }
     const spaces = this.host.stdout.isTTY === true && !streams ? 2 : 0
     this.host.stdout.write(`${JSON.stringify(envelope, null, spaces)}\n`)
   }
+}
+
+/** The error of a command that did what it was asked, and ends with another exit code than 0. */
+function endedWith(exitCode: number): ErrorDocument {
+  const message = EXIT_CODES.find(([code]) => code === exitCode)?.[1] ?? `exit code ${exitCode}`
+  if (exitCode === EXIT_INTERRUPTED) return { code: 'ERR_INTERRUPTED', message }
+  return { code: exitCode === EXIT_CHECK_FAILED ? 'ERR_CHECK_FAILED' : 'ERR_FAILED', message }
 }
 
 function paint(style: Style, text: string): string {

@@ -214,6 +214,16 @@ function boundsText(spec: OptionSpec, unit: string): string {
   return `from ${spec.min} to ${spec.max}${unit}`
 }
 
+function missing(command: CommandSpec, name: string, summary: string, given: readonly string[]): UsageError {
+  // Who knows curl writes the URL first.
+  if (name === 'URL' && given[0]?.includes('://') === true)
+    return new UsageError(
+      'NODE is missing',
+      `which node fetches it? putnext ${command.name} NODE ${given[0]}`,
+    )
+  return new UsageError(`${name} is missing: ${summary}`)
+}
+
 function namePositionals(
   command: CommandSpec | null,
   given: readonly string[],
@@ -223,7 +233,7 @@ function namePositionals(
   let at = 0
   for (const spec of specs) {
     if (at >= given.length) {
-      if (spec.optional !== true) throw new UsageError(`${spec.name} is missing: ${spec.summary}`)
+      if (spec.optional !== true) throw missing(command!, spec.name, spec.summary, given)
       continue
     }
     named.set(spec.name, spec.repeat === true ? given.slice(at) : given[at]!)

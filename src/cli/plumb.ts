@@ -9,6 +9,7 @@ import type { CommandRun, Invocation } from './command.ts'
 import { UsageError } from './exit-codes.ts'
 import { nodeClient } from './node-target.ts'
 import type { Output } from './output.ts'
+import { showTcpSettings, TCP_STREAM } from './plumb-settings.ts'
 
 /** Characters of a module's settings that a line of the tree shows. */
 const SETTINGS_MAX = 100
@@ -27,6 +28,7 @@ export const plumb: CommandRun = async invocation => {
     const { modules } = await client.plumbing()
     return out.report({ modules }, modules.join('\n'))
   }
+  if (action === 'set' && words.length === 1 && words[0] === TCP_STREAM) return showTcpSettings(client, out)
   const request = await requestOf(action, words, args.string('below'), client)
   const { stream, answer } = await client.change(request)
   if (stream === undefined) return out.report({ answer }, JSON.stringify(answer, null, 2))
@@ -50,7 +52,7 @@ const isAction = (word: string): word is Action => (ACTIONS as readonly string[]
 const FORMS: Readonly<Record<Exclude<Action, 'show' | 'modules'>, string>> = {
   push: 'push LINK MODULE [KEY=VALUE...]',
   insert: 'insert LINK MODULE [KEY=VALUE...] --below LABEL',
-  set: 'set LINK [LABEL] KEY=VALUE...',
+  set: 'set LINK [LABEL] KEY=VALUE...; set tcp alone shows all settings of TCP',
   remove: 'remove LINK LABEL',
   pop: 'pop LINK',
   ioctl: 'ioctl LINK COMMAND [JSON]',
@@ -166,6 +168,8 @@ async function show(
       const about = link === undefined ? null : `${link.state}, ${link.addresses.join(', ') || 'no address'}`
       return streamLines(out, stream, about)
     })
+    if (wanted === TCP_STREAM && shown.length > 0)
+      lines.push(out.style('dim', `its settings: putnext plumb ${args.required('NODE')} set tcp`))
     return lines.length === 0 ? `${status.name} has no links` : lines.join('\n')
   })
 }

@@ -6,6 +6,7 @@ import { COMMANDS, GROUPS } from './commands.ts'
 import { completionScript, SHELLS } from './completion.ts'
 import { EXIT_CHECK_FAILED, EXIT_CODES, exitCodeOf, UsageError } from './exit-codes.ts'
 import { parseArguments, parseDuration } from './parse.ts'
+import { tcpSettingsReference } from './plumb-settings.ts'
 import { packageVersion } from './program.ts'
 import { reference } from './reference.ts'
 import { type RunOptions, runLine, type Said } from './testing.ts'
@@ -291,6 +292,10 @@ describe('cli/commands', () => {
 
   it('the committed manual is that of the table (npx vitest run src/cli -u writes it anew)', async () => {
     await expect(reference(COMMANDS, GROUPS)).toMatchFileSnapshot('../../docs/reference/cli.md')
+  })
+
+  it('the committed table of TCP settings is that of the ranges (npx vitest run src/cli -u writes it anew)', async () => {
+    await expect(tcpSettingsReference()).toMatchFileSnapshot('../../docs/reference/tcp-settings.md')
   })
 })
 

@@ -11,7 +11,11 @@ stdout is one document, also when the command fails:
 {"version": 1, "command": "node status", "ok": false, "exitCode": 1, "error": {"code": "ERR_NOT_FOUND", "message": "...", "hint": "..."}}
 \`\`\`
 
-A command that streams writes one document a line as it goes. SIGINT or SIGTERM asks for an orderly end, a second one ends at once.
+\`error\` is there whenever \`ok\` is false; a command that did what it was asked and found what it should not, as a check or \`curl -f\`, has \`result\` too.
+\`lab exec\` leaves its exit code to the program that it runs. Commands that stream (\`sim run\`, \`tcp script\`) write what they find without
+this envelope, one JSON object a line as it comes; the last line of \`sim run\` is an envelope that counts, and an error ends both with one.
+
+SIGINT or SIGTERM asks for an orderly end, a second one ends at once.
 
 NODE is a node's name, \`LAB/NODE\`, or the path of its control socket. Sockets are found in the state directory: \`PUTNEXT_STATE_DIR\`, else
 \`/run/putnext\` for root, else \`putnext\` in \`XDG_RUNTIME_DIR\`, else \`putnext-UID\` in the directory of temporary files. So users do not see each

@@ -12,6 +12,19 @@ describe('cli/sim-run', () => {
     expect((await runLine(PROGRAM, 'sim run tcp --seeds 2-3')).stdout).toBe(first.stdout)
   })
 
+  it('--json: a line for each run, and an envelope that counts at the end', async () => {
+    const { stdout } = await runLine(PROGRAM, 'sim run tcp --seeds 2-3 --json')
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line) as object)
+    expect(lines).toMatchObject([
+      { seed: 2, problems: [] },
+      { seed: 3, problems: [] },
+      { version: 1, command: 'sim run', ok: true, exitCode: 0, result: { runs: 2, failed: 0 } },
+    ])
+  })
+
   it.each([
     ['sim run udp', 'there is no scenario "udp"'],
     ['sim run tcp --seeds x', 'is no seed'],

@@ -17,8 +17,10 @@ export const simRun: CommandRun = async invocation => {
     throw new UsageError(`there is no scenario "${scenario}"`, `known: ${SCENARIOS.join(', ')}`)
   const [from, to] = seedsOf(args.string('seeds') ?? '1-20')
   let failed = 0
+  let runs = 0
   for (let seed = from; seed <= to && !signal.aborted; seed++) {
     const result = soak(seed, drawScenario(seed), args.flag('packets') ? packetPrinter(invocation) : null)
+    runs++
     if (result.problems.length > 0) failed++
     const verdict = result.problems.length === 0 ? out.style('green', 'ok') : out.style('red', 'FAILED')
     const { trace, packets, bytes, seconds } = result
@@ -30,6 +32,8 @@ export const simRun: CommandRun = async invocation => {
     // Lets a signal through.
     await setImmediate()
   }
+  if (failed > 0) out.failed({ code: 'ERR_CHECK_FAILED', message: `${failed} of ${runs} runs failed` })
+  out.report({ runs, failed })
   return failed === 0 ? EXIT_DONE : EXIT_CHECK_FAILED
 }
 

@@ -119,7 +119,9 @@ describe('cli/nc on TCP', () => {
     ['nc -u -z n1 10.0.0.1 7', 2, 'is for TCP'],
     ['nc n1 10.0.0.1 8', 1, 'nobody listens on 10.0.0.1 port 8'],
     ['nc n1 10.9.9.9 8', 1, ''],
-    ['nc -l n1 7', 1, ''],
+    ['nc -l n1 7', 1, "the node's own service echo has it"],
+    ['nc -u -l n1 7', 1, "UDP port 7 is in use on this node\n  hint: the node's own service echo has it"],
+    ['nc -z n1 10.0.0.1 10-12', 1, 'none is open of 3 ports'],
   ])('%s: exit code %i', async (line, code, text) => {
     const said = await run(line)
     expect(said.code).toBe(code)
@@ -179,7 +181,15 @@ describe('cli/curl and the file service', () => {
     expect(existsSync(target)).toBe(false)
     const said = await run('curl n1 -f 10.0.0.1/none --json')
     expect(said.code).toBe(22)
-    expect(document(said)).toMatchObject({ result: { status: 404, bytes: 0, file: null } })
+    expect(document(said)).toMatchObject({
+      ok: false,
+      error: { code: 'ERR_HTTP_STATUS', message: 'the server answered with 404 Not Found' },
+      result: { status: 404, bytes: 0, file: null },
+    })
+    expect(document(await run('nc -z n1 10.0.0.1 8 --json'))).toMatchObject({
+      error: { code: 'ERR_CONN_REFUSED' },
+    })
+    expect(await run(['curl', 'n1', '-X', 'BAD METHOD', '10.0.0.1/'])).toMatchObject({ code: 2 })
     expect(said.stdout).not.toContain('"body"')
     expect((await run('curl n1 http://node.test/file.txt --resolve node.test:80:10.0.0.1')).stdout).toBe(TEXT)
   })
@@ -199,6 +209,9 @@ describe('cli/curl and the file service', () => {
     ['curl n1 10.0.0.1/ -O', 2, 'ends with no file name'],
     ['curl n1 10.0.0.1/x -O -o y', 2, 'one of -o and -O'],
     ['curl n1 10.0.0.1/ -H x', 2, 'no header'],
+    ['curl http://10.0.0.1/', 2, 'hint: which node fetches it? putnext curl NODE http://10.0.0.1/'],
+    ['curl n1 https://10.0.0.1/ --cacert none.crt', 2, '--cacert: cannot read none.crt (ENOENT)'],
+    ['curl n1 https://10.0.0.1/ --cacert package.json', 2, 'package.json has no certificate'],
     ['curl n1 10.0.0.1/ --resolve x', 2, 'HOST:PORT:ADDRESS'],
     ['curl n1 10.0.0.1:81/', 1, 'nobody listens on 10.0.0.1 port 81'],
     ['curl n1 https://10.0.0.1:80/', 1, 'https://10.0.0.1:80/: the server does not speak TLS there'],
@@ -241,7 +254,11 @@ describe('cli/serve', () => {
 
   it.each([
     ['serve n1 /nonexistent', 1, 'there is no directory /nonexistent'],
-    ['serve n1 . -p 80', 1, 'TCP port 80 is in use on this node'],
+    [
+      'serve n1 . -p 80',
+      1,
+      "TCP port 80 is in use on this node\n  hint: the node's own service files has it",
+    ],
     ['serve n1 . -p 81 --address 1.2.3.4', 1, '1.2.3.4 is no address of this node'],
     ['serve n1 . --port 7', 1, ''],
     ['serve n1 . --symlinks some', 2, 'none of none, inside, all'],
@@ -285,7 +302,16 @@ describe('cli/iperf', () => {
     expect(said.code).toBe(0)
     // A busy machine may lose some: what matters is that they are counted.
     expect(said.stdout).toMatch(/\[SUM\] .*Mbits\/sec +\d+\.\d{3} ms {2}\d+\/1[67]\d\d \([\d.]+%\) +receiver/)
+    expect(said.stdout).not.toMatch(/ 0\d\.\d{3} ms/)
     expect((await run('iperf n1 -c 10.0.0.1 -u -l 8')).stderr).toContain('a datagram has 16 to 65507 bytes')
+  })
+
+  it('-s: a port that is taken is told with who has it', async () => {
+    const said = await run('iperf n1 -s')
+    expect(said.code).toBe(1)
+    expect(said.stderr).toContain(
+      "TCP port 5201 is in use on this node\n  hint: the node's own service iperf has it",
+    )
   })
 
   it('-s serves tests until it is interrupted; -1 ends after one', async () => {

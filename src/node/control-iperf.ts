@@ -16,6 +16,7 @@ import {
 } from './iperf/parameters.ts'
 import { IperfServer } from './iperf/server.ts'
 import { TcpNetwork } from './iperf/tcp-network.ts'
+import { portInUse } from './port-in-use.ts'
 
 export async function postIperf({ node, body, response, signal }: ControlContext): Promise<void> {
   const request = body as IperfRequest
@@ -31,6 +32,8 @@ export async function postIperf({ node, body, response, signal }: ControlContext
       const parameters = parametersOf(request)
       await runClient({ network, address, port, parameters, intervalSeconds, timeoutMs, tell }, signal)
     } else await serve(network, request, signal, tell)
+  } catch (error) {
+    throw request.role === 'server' ? portInUse(error, 'tcp', request.port, node.config.services) : error
   } finally {
     network.close()
   }

@@ -3,6 +3,7 @@ import type { ControlContext } from './control.ts'
 import type { ServeRequest } from './control-requests.ts'
 import { type FileService, startFileService } from './file-service.ts'
 import type { RequestEntry } from './files/file-server.ts'
+import { portInUse } from './port-in-use.ts'
 
 /** A line of POST /serve. */
 export type ServeLine =
@@ -24,6 +25,8 @@ export async function postServe({ node, body, response, signal }: ControlContext
     ...options,
     directory,
     onRequest: entry => tell({ kind: 'request', ...entry }),
+  }).catch(error => {
+    throw portInUse(error, 'tcp', options.port, node.config.services)
   })
   try {
     response.writeHead(200, { 'content-type': 'application/x-ndjson' })

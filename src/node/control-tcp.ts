@@ -9,6 +9,7 @@ import { BridgedStream, joinStreams, STREAM_PROTOCOL, type StreamSocket } from '
 import type { ControlContext } from './control.ts'
 import { checkRequest, type TcpListenRequest, type TcpRequest, tcpRequest } from './control-requests.ts'
 import type { Node } from './node.ts'
+import { portInUse } from './port-in-use.ts'
 
 /** A connection that was announced and that nobody takes is reset after this time. */
 const UNTAKEN_MS = 10_000
@@ -109,7 +110,10 @@ function announce(node: Node, socket: StreamSocket): number | null {
 
 export async function postListen({ node, body, response, signal }: ControlContext): Promise<void> {
   const { port, address, count = Number.POSITIVE_INFINITY } = body as TcpListenRequest
-  const listener = await node.network.listenStreams({ port, ...(address === undefined ? {} : { address }) })
+  const place = { port, ...(address === undefined ? {} : { address }) }
+  const listener = await node.network.listenStreams(place).catch(error => {
+    throw portInUse(error, 'tcp', port, node.config.services)
+  })
   let left = count
   const tell = (line: ListenLine): void => {
     if (!response.destroyed) response.write(`${JSON.stringify(line)}\n`)

@@ -11,16 +11,25 @@ import { checkRequest, type UdpRequest, udpRequest } from './control-requests.ts
 import { DATAGRAMS_PROTOCOL, FrameReader, frame } from './datagram-frames.ts'
 import type { DatagramEndpoint, DatagramOptions } from './network.ts'
 import type { Node } from './node.ts'
+import { portInUse } from './port-in-use.ts'
 
 export async function upgradeToDatagrams(node: Node, url: URL, socket: Duplex): Promise<void> {
   const request = udpQuery(url)
-  const endpoint = node.network.openDatagrams(endpointOptions(request))
+  const endpoint = openEndpoint(node, request)
   socket.on('close', () => endpoint.close())
   if (socket.destroyed) return endpoint.close()
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${DATAGRAMS_PROTOCOL}\r\nputnext-port: ${endpoint.port}\r\n\r\n`,
   )
   join(node, endpoint, socket, request)
+}
+
+function openEndpoint(node: Node, request: UdpRequest): DatagramEndpoint {
+  try {
+    return node.network.openDatagrams(endpointOptions(request))
+  } catch (error) {
+    throw portInUse(error, 'udp', request.port ?? 0, node.config.services)
+  }
 }
 
 function udpQuery(url: URL): UdpRequest {

@@ -16,6 +16,7 @@ import {
   type Stream,
   WR,
 } from '../streams/index.ts'
+import { didYouMean, nearest } from './did-you-mean.ts'
 
 /** What waits in one direction of an instance. */
 export interface QueueView {
@@ -113,11 +114,14 @@ export function findStream(runtime: Runtime, name: string): Stream {
   const streams = [...runtime.streams]
   const found = streams.find(stream => stream.name === name)
   if (found !== undefined) return found
-  const names = [...new Set(streams.filter(stream => stream.isNamed).map(stream => stream.name))].join(', ')
+  const names = [...new Set(streams.filter(stream => stream.isNamed).map(stream => stream.name))]
+  const near = nearest(name, names)
   throw new StackError('ERR_NOT_FOUND', `there is no link or stream "${name}"`, {
     hint: name.startsWith('tcp:')
       ? 'has that connection ended? "putnext plumb NODE --all" shows those that live'
-      : `there are: ${names || 'none'}`,
+      : near === null
+        ? `there are: ${names.join(', ') || 'none'}`
+        : `did you mean "${near}"?`,
   })
 }
 
@@ -136,6 +140,7 @@ function guarded<T>(what: string, act: () => T): T {
 export function pushModule(runtime: Runtime, stream: string, module: string, options?: unknown): void {
   const target = findStream(runtime, stream)
   const before = target.modules.length
+  mustBePushable(runtime, module)
   guarded(`cannot push ${module}`, () => target.push(module, options))
   mustHaveStayed(target, module, before)
 }
@@ -151,8 +156,16 @@ export function insertModule(
   const target = findStream(runtime, stream)
   const above = instanceBelow(target, below)
   const before = target.modules.length
+  mustBePushable(runtime, module)
   guarded(`cannot insert ${module}`, () => target.insert(module, options, above))
   mustHaveStayed(target, module, before)
+}
+
+/** The registry knows drivers and multiplexors too, which nobody pushes: only modules are offered. */
+function mustBePushable(runtime: Runtime, module: string): void {
+  const names = pushableModules(runtime)
+  if (names.includes(module) || runtime.registry.names().includes(module)) return
+  throw new StackError('ERR_NOT_FOUND', `no module named "${module}"`, { hint: didYouMean(module, names) })
 }
 
 /** A module may get a message as soon as it is there, throw, and be taken off again. */

@@ -95,6 +95,9 @@ describe('checklist 3.6-62: a module that breaks is popped, with M_ERROR to the 
     expect(closed).toEqual(['closed'])
     expect(one.test.runtime.counters['module-faults']).toBe(1)
     expect(one.test.events.map(({ name }) => name)).toEqual(['stream.module-fault'])
+    expect(one.test.events[0]!.text).toMatch(
+      /was taken off; .* TCP connection that it stood on is reset: RangeError: boom/,
+    )
     expect(info.name).toBe('part')
     one.top.discard()
     one.bottom.discard()

@@ -15,6 +15,8 @@ import { type Head, headInfo } from './stream-head.ts'
 /** Modules on one stream. */
 export const MODULES_MAX = 24
 const NAME_SEPARATOR = '#'
+const TAKEN_OFF =
+  'threw and was taken off; what it had in hand is lost, and a TCP connection that it stood on is reset'
 
 const NO_LINKS: ReadonlyMap<number, Stream> = new Map()
 
@@ -209,20 +211,22 @@ export abstract class Plumbing {
   /**
    * A procedure of a module on this stream threw: the module is taken off and the head hears of it. A driver cannot
    * be taken off: the head hears of it, that is all. Of a head or a multiplexor's lower side the runtime's listener hears.
+   * What the module had in hand is lost, so a byte stream has a hole from then on: TCP resets the connection that it was on.
    */
   moduleFault(q: AnyQueue, error: unknown): void {
+    const read = q.isRead ? q : q.other
+    const isTakenOff = read !== this.top && read !== this.bottom
     const text = `module ${q.info.name} failed: ${error instanceof Error ? error.message : String(error)}`
     this.runtime.counters['module-faults']++
     this.runtime.event(
       'error',
       'stream.module-fault',
-      `${q.holderName}: ${error instanceof Error ? (error.stack ?? text) : text}`,
+      `${q.holderName}${isTakenOff ? ` ${TAKEN_OFF}` : ''}: ${error instanceof Error ? (error.stack ?? text) : text}`,
     )
-    const read = q.isRead ? q : q.other
     // Telling the queue that just failed would make it fail again.
     if (q.removed || this.closed || read === this.top) return
     const above = read.next!
-    if (read !== this.bottom) {
+    if (isTakenOff) {
       this.detach(read)
       this.runtime.reclaimLater(read)
       this.plumbingChanged()

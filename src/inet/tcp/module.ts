@@ -163,7 +163,9 @@ function answerRequest(q: Queue<TcpStream>, mp: Mblk): void {
     if (state instanceof Connection) return connectionRequest(state, command, argument)
     if (state instanceof TcpControl && command === 'tcp.set') return setTcp(state.transport, argument)
     if (state instanceof TcpControl && command === 'tcp.settings') return state.transport.tcp.settings
-    throw new StackError('ERR_IOCTL', `this stream of tcp does not know "${command}"`)
+    throw new StackError('ERR_IOCTL', `this stream of tcp does not know "${command}"`, {
+      hint: state instanceof TcpControl ? 'try tcp.settings or tcp.set' : 'a listener knows no request',
+    })
   })
 }
 

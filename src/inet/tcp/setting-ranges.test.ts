@@ -36,7 +36,7 @@ describe('inet/tcp/setting-ranges', () => {
     [{ receiveBytes: 1 }, /receiveBytes has to be 2048/],
     [{ receiveBytes: '1ms' }, /receiveBytes has to be/],
     [{ delayedAckMs: 501 }, /delayedAckMs has to be 0 to 500 milliseconds/],
-    [{ ecn: 3 }, /ecn has to be 0 to 2$/],
+    [{ ecn: 3 }, /ecn has to be 0 to 2 \(0 never, 1 if the peer asks for it, 2 asks for it\)$/],
     [{ sack: 'yes' }, /sack has to be 0 to 1/],
     [{ keepProbes: 1.5 }, /keepProbes has to be/],
     [{ receiveBytes: '16MiB' }, /receiveBytes \(16777216\) must not be more than receiveBytesMax/],

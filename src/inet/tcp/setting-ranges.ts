@@ -10,6 +10,8 @@ export interface SettingRange {
   readonly unit: SettingUnit
   /** For people: what it is, as one sentence. */
   readonly text: string
+  /** What each number stands for, where it is a choice and no amount. */
+  readonly choices?: string
 }
 
 const KIB = 1024
@@ -20,6 +22,11 @@ const HOUR = 3_600_000
 const bytes = (min: number, max: number, text: string): SettingRange => ({ min, max, unit: 'bytes', text })
 const ms = (min: number, max: number, text: string): SettingRange => ({ min, max, unit: 'ms', text })
 const count = (min: number, max: number, text: string): SettingRange => ({ min, max, unit: 'count', text })
+const choice = (max: number, text: string, choices: string): SettingRange => ({
+  ...count(0, max, `${text}: ${choices}`),
+  choices,
+})
+const onOff = (text: string): SettingRange => choice(1, text, '0 off, 1 on')
 
 export const TCP_SETTING_RANGES: Readonly<Record<keyof TcpSettings, SettingRange>> = {
   memoryBytes: bytes(MIB, 2 * GIB - 1, 'Memory that all connections together may hold'),
@@ -27,12 +34,12 @@ export const TCP_SETTING_RANGES: Readonly<Record<keyof TcpSettings, SettingRange
   receiveBytesMax: bytes(2 * KIB, GIB, 'Receive buffer that auto-tuning may reach'),
   sendBytes: bytes(2 * KIB, GIB, 'Send buffer of a connection at first'),
   sendBytesMax: bytes(2 * KIB, GIB, 'Send buffer that auto-tuning may reach'),
-  autoTuning: count(0, 1, 'Grow buffers by what the path takes'),
-  timestamps: count(0, 1, 'Timestamps (RFC 7323)'),
-  sack: count(0, 1, 'Selective acknowledgments (RFC 2018)'),
-  windowScaling: count(0, 1, 'Windows above 64 KiB (RFC 7323)'),
-  ecn: count(0, 2, 'ECN (RFC 3168): 0 never, 1 if the peer asks, 2 asks'),
-  synCookies: count(0, 2, 'SYN cookies: 0 never, 1 when too many connections are half open, 2 always'),
+  autoTuning: onOff('Grow buffers by what the path takes'),
+  timestamps: onOff('Timestamps (RFC 7323)'),
+  sack: onOff('Selective acknowledgments (RFC 2018)'),
+  windowScaling: onOff('Windows above 64 KiB (RFC 7323)'),
+  ecn: choice(2, 'ECN (RFC 3168)', '0 never, 1 if the peer asks for it, 2 asks for it'),
+  synCookies: choice(2, 'SYN cookies', '0 never, 1 when too many connections are half open, 2 always'),
   synBacklog: count(1, 1_048_576, 'Half-open connections of all listeners together'),
   synRetries: count(0, 127, 'How often a SYN is sent again'),
   synAckRetries: count(0, 127, 'How often the answer to a SYN is sent again'),
@@ -59,8 +66,8 @@ export const TCP_SETTING_RANGES: Readonly<Record<keyof TcpSettings, SettingRange
   reassemblySegments: count(1, 65_536, 'Segments out of order that a connection may hold'),
   initialWindowSegments: count(1, 64, 'Initial congestion window in segments (RFC 6928)'),
   mssMin: bytes(28, 1_460, 'Least maximum segment size that a peer may announce'),
-  mtuProbing: count(0, 2, 'Path MTU probing: 0 never, 1 when a black hole is suspected, 2 always'),
-  pacing: count(0, 1, 'Spread segments over the round trip'),
+  mtuProbing: choice(2, 'Path MTU probing', '0 never, 1 when a black hole is suspected, 2 always'),
+  pacing: onOff('Spread segments over the round trip'),
   portFirst: count(1, 65_535, 'First port that is chosen for programs that name none'),
   portLast: count(1, 65_535, 'Last port that is chosen'),
 }
@@ -103,11 +110,11 @@ function toNumber(value: unknown, unit: SettingUnit): number {
 const EXAMPLE = { bytes: ' bytes (or as 64KiB)', ms: ' milliseconds (or as 30s)', count: '' } as const
 
 /** What is wrong with a value; null if nothing is. */
-export function problemWith(value: unknown, { min, max, unit }: SettingRange): string | null {
+export function problemWith(value: unknown, { min, max, unit, choices }: SettingRange): string | null {
   const number = toNumber(value, unit)
   return Number.isInteger(number) && number >= min && number <= max
     ? null
-    : `has to be ${min} to ${max}${EXAMPLE[unit]}`
+    : `has to be ${min} to ${max}${choices === undefined ? EXAMPLE[unit] : ` (${choices})`}`
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -175,7 +182,10 @@ function checked(name: string, value: unknown): unknown {
     const problem = number === 0 ? null : problemWith(value, range)
     return problem === null ? number : refuse(`${problem}, or 0 for the stack's own`)
   }
-  if (name === 'congestion')
-    return value === 'cubic' || value === 'newreno' ? value : refuse('has to be cubic or newreno')
+  if (name === 'congestion') {
+    // Linux calls it reno.
+    if (value === 'reno') return 'newreno'
+    return value === 'cubic' || value === 'newreno' ? value : refuse('has to be cubic or newreno (reno)')
+  }
   return typeof value === 'boolean' ? value : refuse('has to be true or false')
 }

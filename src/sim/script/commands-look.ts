@@ -68,7 +68,12 @@ function setTcp(session: Session, given: Readonly<Record<string, unknown>>): voi
     session.options = { ...options, tcp: { ...options.tcp, ...settings } }
     if (session.begun) session.stack.stack.setTcp(settings)
   } catch (error) {
-    if (error instanceof StackError) throw new Misuse('bad-argument', error.message)
+    if (error instanceof StackError) {
+      throw new Misuse(
+        'bad-argument',
+        error.hint === undefined ? error.message : `${error.message}; ${error.hint}`,
+      )
+    }
     throw error
   }
 }
