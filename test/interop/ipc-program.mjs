@@ -18,7 +18,8 @@ const web = http.createServer((request, response) => {
   if (request.method === 'PUT') {
     const hash = createHash('sha256')
     request.on('data', part => hash.update(part)).on('end', () => response.end(hash.digest('hex')))
-  } else response.end(body)
+  } else if (request.url === '/large') response.end(Buffer.alloc(64 * 1024 * 1024))
+  else response.end(body)
 })
 serve(web, createServer(client))
 web.listen(8080, '0.0.0.0')
