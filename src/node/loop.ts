@@ -179,9 +179,16 @@ export class NodeLoop {
     const { recent } = runtime
     let more = runtime.turn(TURN_BUDGET)
     const end = recent[0]! + HOLD_US
-    // Time stands still while nothing is exchanged: turns are counted, too.
-    for (let left = TURNS_MAX; left > 0 && this.mayGoOn && (more || this.spin(q)) && recent[0]! < end; left--)
+    for (
+      let left = TURNS_MAX;
+      left > 0 && this.mayGoOn && (more || this.spin(q)) && recent[0]! < end;
+      left--
+    ) {
+      const before = recent[0]!
       more = runtime.nextTurn(TURN_BUDGET)
+      // Nothing was exchanged, as when the stack talks to itself: then the clock must tell.
+      if (more && recent[0]! === before) runtime.refresh()
+    }
     // A look may have used up the run queue's budget, with no turn after it.
     if (more || !this.runtime.scheduler.idle) this.again()
   }
