@@ -32,7 +32,9 @@ describe('inet/tcp/ack-policy: quick acknowledgments', () => {
   it('the first ones, as the peer is in slow start; then they are delayed', () => {
     const peer = begin()
     for (let i = 0; i < QUICK_ACKS; i++) expect(quick(peer)).toBe(true)
+    expect(t.counters['acks-delayed']).toBe(0)
     for (let i = 0; i < 10; i++) expect(quick(peer)).toBe(false)
+    expect(t.counters['acks-delayed']).toBe(10)
   })
 
   it('RFC 5681 §4.1: again after a timeout’s silence, when the peer is in slow start again (as Linux)', () => {

@@ -136,6 +136,9 @@ describe('inet/tcp: closing', () => {
     expect(flags).toEqual(state === 'CLOSING' || state === 'LAST-ACK' ? [] : [['RA', peer.ack]])
     expect(t.events).toEqual(['closed aborted'])
     expect([t.tcp.connections.size, t.tcp.timeWait.size]).toEqual([0, 0])
+    // RFC 4022, tcpEstabResets: from these two states alone.
+    const counted = state === 'ESTABLISHED' || state === 'CLOSE-WAIT' ? 1 : 0
+    expect([t.counters['established-resets'], t.counters['opens-failed']]).toEqual([counted, 0])
     t.finish()
   })
 

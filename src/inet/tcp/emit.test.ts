@@ -30,6 +30,7 @@ describe('tcp/emit', () => {
       t.write(peer.tcb, new Uint8Array(5_000))
       const gso = family === 4 ? OFFLOAD_GSO_TCP4 : OFFLOAD_GSO_TCP6
       expect(seen).toEqual([2, OFFLOAD_CSUM_NEEDED | gso, 0, 16, peer.tcb.sndMss])
+      expect(t.counters['super-segments-out']).toBe(1)
       t.onTransmit = null
     },
   )

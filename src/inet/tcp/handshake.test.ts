@@ -133,6 +133,7 @@ describe('inet/tcp: passive opening', () => {
       ['SA', 31_000],
     ])
     expect([t.tcp.halfOpen.size, t.counters['half-open-expired']]).toEqual([0, 1])
+    expect([t.counters['syn-in'], t.counters['opens-failed']]).toEqual([1, 1])
     t.finish()
   })
 
@@ -156,6 +157,7 @@ describe('inet/tcp: passive opening', () => {
     peer.halfOpen()
     peer.send('R')
     expect([t.tcp.halfOpen.size, t.events, t.take()]).toEqual([0, [], []])
+    expect([t.counters['syn-in'], t.counters['opens-failed']]).toEqual([1, 1])
     const again = t.peer({ port: 4_000 })
     again.open(listener)
     t.finish()

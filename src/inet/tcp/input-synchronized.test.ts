@@ -137,6 +137,7 @@ describe('inet/tcp in synchronized states', () => {
     peer.send('PA', { seq: base, data: 'hello', timestamps: sentAt })
     const [answer] = t.take()
     expect([answer!.ack, answer!.sack]).toEqual([base + 10, [[base, base + 5]]])
+    expect(t.counters['dsack-out']).toBe(1)
     peer.send('PA', { seq: (base + 10) | 0, data: ', late', timestamps: sentAt })
     expect([t.take().at(-1)!.ack, t.counters['paws-rejected']]).toEqual([base + 10, 2])
     peer.send('PA', { seq: (base + 10) | 0, data: ', again' })

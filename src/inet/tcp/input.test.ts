@@ -2,13 +2,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { nonZero } from '../../base/counters.ts'
-import { allocb } from '../../streams/mblk/alloc.ts'
+import { allocb, freemsg } from '../../streams/mblk/alloc.ts'
 import { OFFLOAD_CSUM_NEEDED, OFFLOAD_GSO_TCP4 } from '../../streams/mblk/mblk.ts'
 import { M_DATA } from '../../streams/mblk/types.ts'
 import { chainOf } from '../../streams/testing/messages.ts'
 import { indication } from '../testing/fake-ip.ts'
 import { pattern } from '../testing/packets.ts'
 import { segmentIn } from './input.ts'
+import { takeData } from './receive.ts'
 import { established } from './testing/peer.ts'
 import { segmentBytes, segmentIndication } from './testing/segments.ts'
 import { HERE, makeTcpTest, PEER, PEER_PORT, PEER6, PORT } from './testing/tcp-test.ts'
@@ -51,6 +52,17 @@ describe('inet/tcp/input: the segment itself', () => {
     mp.cont!.offload = OFFLOAD_CSUM_NEEDED
     segmentIn(t.tcp, mp)
     expect(t.takeOne().flags).toBe('SA')
+    t.finish()
+  })
+
+  it('checklist 3.7-67: what a program or a module above takes has no offload fields: they spoke of a header that is gone', () => {
+    const t = makeTcpTest()
+    const peer = established(t)
+    const marks = { offload: OFFLOAD_CSUM_NEEDED | OFFLOAD_GSO_TCP4, csumStart: 20, csumOffset: 16 }
+    peer.data(pattern(3_000), { gsoSize: 1_000, shape: b => Object.assign(chainOf(t.arena, b), marks) })
+    const data = takeData(t.tcp, peer.tcb)!
+    expect([data.offload, data.csumStart, data.csumOffset, data.gsoSize]).toEqual([0, 0, 0, 0])
+    freemsg(data)
     t.finish()
   })
 
@@ -166,6 +178,7 @@ describe('inet/tcp/input: nobody there', () => {
       expect([reset.flags, reset.seq, reset.ack, reset.window]).toEqual(['RA', 0, 100 + length, 0])
       expect([reset.fromPort, reset.toPort]).toEqual([PORT, PEER_PORT])
     }
+    expect([t.counters['no-listener'], t.counters['no-connection']]).toEqual([4, 0])
     t.finish()
   })
 
@@ -176,6 +189,7 @@ describe('inet/tcp/input: nobody there', () => {
       const reset = t.takeOne()
       expect([reset.flags, reset.seq]).toEqual(['R', -5])
     }
+    expect([t.counters['no-listener'], t.counters['no-connection']]).toEqual([0, 4])
     t.finish()
   })
 

@@ -109,6 +109,7 @@ describe('inet/tcp: active opening', () => {
     expect(t.events).toEqual([])
     peer.send('RA', { seq: 0 })
     expect(t.events).toEqual(['closed refused'])
+    expect([t.counters['opens-failed'], t.counters['established-resets']]).toEqual([1, 0])
     expect(t.take()).toEqual([])
     t.finish()
   })

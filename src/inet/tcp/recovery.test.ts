@@ -61,6 +61,8 @@ describe('tcp/recovery: without SACK', () => {
     expect(numbers(peer, at)[0]).toBe(0)
     expect([peer.tcb.flight!.caState, peer.tcb.ssthresh]).toEqual([CA_RECOVERY, 10 * MSS])
     expect(t.counters['fast-retransmits']).toBe(1)
+    expect([t.counters['duplicate-acks-in'], t.counters['pure-acks-in']]).toEqual([3, 4])
+    expect([t.counters['retransmitted-segments'], t.counters['retransmitted-bytes']]).toEqual([1, MSS])
   })
 
   it('RFC 5681 §2: data, a changed window, nothing in flight: no duplicates', () => {
@@ -68,6 +70,7 @@ describe('tcp/recovery: without SACK', () => {
     for (let i = 0; i < 5; i++) peer.send('PA', { ack: at(0), data: 'x' })
     for (let i = 0; i < 5; i++) peer.send('A', { ack: at(0), window: 4_000 + i })
     expect(peer.tcb.flight!.duplicateAcks).toBe(0)
+    expect([t.counters['duplicate-acks-in'], t.counters['pure-acks-in']]).toEqual([0, 6])
     expect(t.counters['fast-retransmits']).toBe(0)
   })
 
@@ -157,7 +160,9 @@ describe('tcp/recovery: with SACK', () => {
     t.advance(1)
     const sent = t.take()
     expect(sent[0]).toMatchObject({ seq: at(0), gsoSize: MSS })
-    expect(sent.reduce((sum, s) => sum + s.data.length, 0)).toBeLessThanOrEqual(20 * MSS)
+    const bytes = sent.reduce((sum, s) => sum + s.data.length, 0)
+    expect(bytes).toBeLessThanOrEqual(20 * MSS)
+    expect(t.counters['retransmitted-bytes']).toBe(bytes)
   })
 
   it('RFC 9937 §6: PRR against an independent count, 100 segments, the first and every tenth of the rest lost', () => {
