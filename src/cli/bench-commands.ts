@@ -52,7 +52,7 @@ const benchTcp: CommandSpec = {
   summary: 'streams, round trips and connections, against the least that C can do',
   description:
     'TCP through a TUN device and between two, against a C program on the same devices, the kernel and node:net, candidates in turn each round. ' +
-    'Scenarios: bulk, plain (without offload), pair (namespace to namespace), churn, lossnone, lossrare, losssome, lossmuch, reorder, fairness; hold (100,000 connections) when it is named. Needs root.',
+    'Scenarios: bulk, plain (without offload), pair (namespace to namespace), churn, lossnone, lossrare, losssome, lossmuch, reorder, fairness, flood (of SYNs); hold (100,000 connections) when it is named. Needs root.',
   arguments: [{ name: 'SCENARIO', summary: 'only these', optional: true, repeat: true }],
   options: {
     rounds: ROUNDS,

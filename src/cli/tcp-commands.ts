@@ -9,7 +9,7 @@ const tcpScript: CommandSpec = {
     'that passes when it is told to. There is no device, no privilege, no real time, and the same script has the same answers. ' +
     'A line that is wrong is answered with an error, and the script goes on. See docs/guides/scripting-tcp.md.',
   examples: [
-    { command: 'tcp script < handshake.jsonl', text: 'run a script' },
+    { command: 'tcp script < docs/examples/scripts/handshake.jsonl', text: 'run a script' },
     {
       command: 'tcp script <<< \'{"cmd":"config"}\'',
       text: 'what the stack begins with',

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { COMMANDS } from '../../src/sim/script/commands.ts'
 import { Session } from '../../src/sim/script/session.ts'
+import { POLL_EVENTS } from '../../src/sim/script/socket-look.ts'
 import { parseTranscript, play, showCase } from './transcript.ts'
 
 const GUIDE = readFileSync('docs/guides/scripting-tcp.md', 'utf8')
@@ -25,6 +26,27 @@ describe('docs/guides/scripting-tcp.md', () => {
     }
     expect(answers).toEqual([])
     expect(session.end()).toBeNull()
+  })
+
+  it('the first script is the shipped file, which does what it says, to the end', () => {
+    const script = readFileSync('docs/examples/scripts/handshake.jsonl', 'utf8')
+    const commands = script.split('\n').filter(line => line !== '' && !line.startsWith('#'))
+    expect(
+      blocks('jsonl')[0]!
+        .split('\n')
+        .filter(line => line !== '' && !line.startsWith('=> ')),
+    ).toEqual(commands)
+    const answers: Record<string, unknown>[] = []
+    const session = new Session(COMMANDS, line => answers.push(JSON.parse(line)))
+    for (const line of script.split('\n')) session.line(line)
+    expect(session.end()).toBeNull()
+    expect(answers.length).toBe(commands.length)
+    expect(answers.filter(({ ok }) => ok !== true)).toEqual([])
+    expect(answers.filter(({ id }) => id === 'the accept')).toMatchObject([{ value: 4 }])
+  })
+
+  it('every event of poll is in the guide', () => {
+    for (const event of POLL_EVENTS) expect(GUIDE).toMatch(new RegExp(`\\b${event}\\b`))
   })
 
   it('the transcript is what is said', () => {
