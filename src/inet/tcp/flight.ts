@@ -98,6 +98,8 @@ export class Flight {
   minRttAtMs = 0
   /** The byte in flight lies beyond a window of zero (RFC 9293 §3.8.6.1). */
   probing = false
+  /** When it began to wait for a window that is zero or tiny; valid with `F_ZERO_WINDOW`. */
+  heldSinceMs = 0
   /** The window opened: output sends that byte again first. */
   sendFirst = false
 

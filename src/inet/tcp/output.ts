@@ -46,6 +46,7 @@ export function flush(tcp: Tcp): void {
     const next: Tcb | null = tcb.dirtyNext
     tcb.dirtyNext = null
     tcb.flags &= ~F_DIRTY
+    tcp.flushing = next !== null
     if (tcb.state >= ESTABLISHED) {
       output(tcp, tcb)
       if ((tcb.flags & (F_ACK_NOW | F_LINK_BLOCKED)) === F_ACK_NOW) {
@@ -57,11 +58,18 @@ export function flush(tcp: Tcp): void {
   }
 }
 
-/** The link has room again: connections that waited for it are scheduled. */
+/** Whether another connection wants to send, now or when the link has room. */
+const othersWait = (tcp: Tcp): boolean => tcp.flushing || tcp.dirtyFirst !== null || tcp.blockedFirst !== null
+
+/** The link has room again: connections that waited for it are scheduled, in front of those that were scheduled meanwhile. */
 export function resume(tcp: Tcp): void {
-  let tcb = tcp.blockedFirst
+  let tcb: Tcb | null = tcp.blockedFirst
+  if (tcb === null) return
+  const { dirtyFirst, dirtyLast } = tcp
   tcp.blockedFirst = null
   tcp.blockedLast = null
+  tcp.dirtyFirst = null
+  tcp.dirtyLast = null
   while (tcb !== null) {
     const next: Tcb | null = tcb.dirtyNext
     tcb.dirtyNext = null
@@ -69,6 +77,11 @@ export function resume(tcp: Tcp): void {
     if (tcb.state >= ESTABLISHED) tcp.schedule(tcb)
     tcb = next
   }
+  if (dirtyFirst === null) return
+  const last = tcp.dirtyLast as Tcb | null
+  if (last === null) tcp.dirtyFirst = dirtyFirst
+  else last.dirtyNext = dirtyFirst
+  tcp.dirtyLast = dirtyLast
 }
 
 /** Output goes on with {@link resume}. The connection counts as scheduled meanwhile: it is on the other list. */
@@ -140,12 +153,14 @@ function sendNew(tcp: Tcp, tcb: Tcb, flight: Flight): void {
       limited = length === BY_CONGESTION
       if (length !== BY_WINDOW) break
       if (board.count === 0) windowClosed(tcp, tcb, flight)
-      else if (tcb.sndWnd > 0) windowMayStay(tcp, tcb)
+      else if (tcb.sndWnd > 0) windowMayStay(tcp, tcb, flight)
       if (tcb.flight !== flight) return
       break
     }
     if (!tcp.host.hasRoom()) {
-      waitForLink(tcp, tcb)
+      // Who had his turn waits behind those who had none.
+      if (sent && othersWait(tcp)) tcp.schedule(tcb)
+      else waitForLink(tcp, tcb)
       break
     }
     if (isPaced(tcp, tcb, flight)) break

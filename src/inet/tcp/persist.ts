@@ -13,24 +13,26 @@ import { F_FIN_QUEUED, F_FIN_SENT, F_ORPHAN, T_PERSIST, type Tcb } from './tcb.t
 import type { Tcp } from './tcp.ts'
 import { clearTimer, setTimer } from './timers.ts'
 import { sentInVain, troubleOver } from './trouble.ts'
-import { isWindowTiny, zeroWindowBegan, zeroWindowEnded } from './zero-window.ts'
+import { isWindowTiny, zeroWindowBegan, zeroWindowEnded, zeroWindowMayLast } from './zero-window.ts'
 
 /** Closed by its program, a connection asks no longer than this (SHLD-11). */
 export const ORPHAN_GIVE_UP_MS = 100_000
 
 /** Something is to be sent, nothing is in flight, and the window takes nothing or too little: sets the timer. */
-export function windowClosed(tcp: Tcp, tcb: Tcb, _flight: Flight): void {
+export function windowClosed(tcp: Tcp, tcb: Tcb, flight: Flight): void {
   if ((tcb.timers & T_PERSIST) !== 0) return
   tcb.backoff = 0
   tcb.probes = 0
   tcb.troubleAt = tcp.nowMs
-  if (!windowMayStay(tcp, tcb)) return
+  if (!windowMayStay(tcp, tcb, flight)) return
   setTimer(tcp, tcb, T_PERSIST, (tcp.nowMs + backedOff(tcp, tcb)) | 0)
 }
 
-/** Ends the connection if its peer has too many with such a window. @returns false if so */
-export function windowMayStay(tcp: Tcp, tcb: Tcb): boolean {
-  if (!isWindowTiny(tcb) || zeroWindowBegan(tcp, tcb)) return true
+/** Something waits for the peer's window. Ends the connection if that is tiny for too long. @returns false if so */
+export function windowMayStay(tcp: Tcp, tcb: Tcb, flight: Flight): boolean {
+  if (!isWindowTiny(tcb)) return true
+  zeroWindowBegan(tcp, tcb, flight)
+  if (zeroWindowMayLast(tcp, tcb, flight)) return true
   emitTcbReset(tcp, tcb)
   finish(tcp, tcb, 'aborted')
   return false
@@ -47,6 +49,7 @@ export function onPersist(tcp: Tcp, tcb: Tcb): void {
     emitTcbReset(tcp, tcb)
     return finish(tcp, tcb, 'timed-out')
   }
+  if (!windowMayStay(tcp, tcb, flight)) return
   tcb.backoff++
   tcb.probes++
   sentInVain(tcp, tcb, tcb.probes)

@@ -7,7 +7,7 @@ import { armRetransmit } from './loss-timer.ts'
 import { orphanMustEnd } from './orphans.ts'
 import { output } from './output.ts'
 import { timeoutExpired } from './path-mtu.ts'
-import { ORPHAN_GIVE_UP_MS } from './persist.ts'
+import { ORPHAN_GIVE_UP_MS, windowMayStay } from './persist.ts'
 import { rackDetect } from './rack.ts'
 import { enterLoss, enterRecovery, reduceToFirst } from './recovery.ts'
 import { ESTABLISHED, SYN_RECEIVED, SYN_SENT } from './states.ts'
@@ -15,7 +15,6 @@ import { F_ECN, F_ORPHAN, F_SYN_RETRANSMITTED, T_LOSS, T_RETRANSMIT, type Tcb } 
 import type { Tcp } from './tcp.ts'
 import { setTimer } from './timers.ts'
 import { sentInVain } from './trouble.ts'
-import { zeroWindowBegan } from './zero-window.ts'
 
 /** MUST-23: a SYN is not given up within three minutes. */
 const SYN_GIVE_UP_MS = 180_000
@@ -36,10 +35,7 @@ export function retransmitTimerFired(tcp: Tcp, tcb: Tcb): void {
     return finish(tcp, tcb, 'timed-out')
   }
   // A window of zero over data that is never taken holds as much as one that is probed.
-  if (tcb.sndWnd === 0 && tcb.backoff > 0 && !zeroWindowBegan(tcp, tcb)) {
-    emitTcbReset(tcp, tcb)
-    return finish(tcp, tcb, 'aborted')
-  }
+  if (tcb.sndWnd === 0 && tcb.backoff > 0 && !windowMayStay(tcp, tcb, flight)) return
   tcp.counters['retransmission-timeouts']++
   timeoutExpired(tcp, tcb, flight)
   enterLoss(tcp, tcb, flight)

@@ -59,6 +59,8 @@ export class Tcp {
   /** Connections whose output waits for the link, linked by `dirtyNext`. */
   blockedFirst: Tcb | null = null
   blockedLast: Tcb | null = null
+  /** The flush that is going on has more connections to look at. */
+  flushing = false
   /** Resets that may still answer strays in the second that began at `resetsAt` (`settings.resetsPerSecond`). */
   resetsLeft = 0
   resetsAt = 0

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { pattern } from '../testing/packets.ts'
-import { CLOSED } from './states.ts'
+import { takeFlight } from './flight.ts'
+import { PRESSURE_HARD, PRESSURE_NONE, PRESSURE_SOME, pressure } from './memory.ts'
+import { CLOSED, ESTABLISHED } from './states.ts'
 import { Peer } from './testing/peer.ts'
 import { address, HERE, makeTcpTest, type TcpTest } from './testing/tcp-test.ts'
-import { zeroWindowBegan, zeroWindowEnded } from './zero-window.ts'
+import { zeroWindowBegan, zeroWindowEnded, zeroWindowMayLast } from './zero-window.ts'
 
 /** Connections of one address that announce a window of zero and are to be sent something. */
 function stuck(t: TcpTest, from: string, count: number, port: number): Peer[] {
@@ -20,16 +22,90 @@ describe('inet/tcp/zero-window', () => {
     const t = makeTcpTest({ settings: { zeroWindowPerSource: 3 }, local: [HERE] })
     const bad = stuck(t, '10.0.0.66', 5, 80)
     const good = stuck(t, '10.0.0.7', 2, 81)
-    const began = [...bad, ...good].map(peer => zeroWindowBegan(t.tcp, peer.tcb))
-    expect(began).toEqual([true, true, true, false, false, true, true])
-    expect(t.counters['zero-window-killed']).toBe(2)
-    // Asking again changes nothing; a window that opens makes room.
-    expect(zeroWindowBegan(t.tcp, bad[0]!.tcb)).toBe(true)
+    const held = [...bad, ...good].map(({ tcb }) => ({ tcb, flight: takeFlight(t.tcp, tcb) }))
+    for (const { tcb, flight } of held) zeroWindowBegan(t.tcp, tcb, flight)
+    const mayLast = (): boolean[] => held.map(({ tcb, flight }) => zeroWindowMayLast(t.tcp, tcb, flight))
+    // A round trip is no attack, however many there are.
+    expect(mayLast()).toEqual([true, true, true, true, true, true, true])
+    t.setNow(t.nowUs + 1_000_000)
+    expect(mayLast()).toEqual([false, false, false, false, false, true, true])
+    // Those that end make room for the others; asking again changes nothing.
+    for (const { tcb } of held.slice(0, 2)) zeroWindowEnded(t.tcp, tcb)
     zeroWindowEnded(t.tcp, bad[0]!.tcb)
-    zeroWindowEnded(t.tcp, bad[0]!.tcb)
-    expect(zeroWindowBegan(t.tcp, bad[3]!.tcb)).toBe(true)
+    expect(mayLast()).toEqual([true, true, true, true, true, true, true])
+    expect(t.counters['zero-window-killed']).toBe(5)
     t.finish()
     expect(t.tcp.zeroWindows.cells.every(cell => cell === 0)).toBe(true)
+  })
+
+  it('checklist 3.5-44: three hundred devices with small windows behind one address are no attack', () => {
+    const t = makeTcpTest({ arenaOptions: { sizeBytes: 64 * 1024 * 1024, poison: false } })
+    const listener = t.listen()
+    const peers = Array.from({ length: 300 }, (_, i) => t.peer({ port: 2_000 + i, window: 256 }))
+    for (const peer of peers) {
+      peer.open(listener)
+      t.write(peer.tcb, pattern(600))
+      t.take()
+    }
+    expect(t.counters['zero-window-killed']).toBe(0)
+    t.finish()
+  })
+
+  it('checklist 3.5-44: while memory is spent, who has waited long goes, not who waits for a moment', () => {
+    const t = makeTcpTest({
+      settings: { memoryBytes: 400_000 },
+      arenaOptions: { sizeBytes: 64 * 1024 * 1024 },
+    })
+    const listener = t.listen()
+    const hogs = Array.from({ length: 8 }, (_, i) => t.peer({ port: 1_000 + i, window: 0, windowScale: 7 }))
+    for (const peer of hogs) peer.open(listener)
+    const honest = t.peer({ port: 2_000, window: 4_000 })
+    honest.open(listener)
+    for (let i = 0; pressure(t.tcp) < PRESSURE_HARD; i++) t.write(hogs[i % 8]!.tcb, pattern(30_000))
+    const answer = (): void => {
+      for (const peer of hogs) if (t.sent.some(s => s.toPort === peer.port)) peer.send('A', {}, {}, false)
+      t.take()
+      t.flush()
+    }
+    for (let s = 0; s < 5; s++) {
+      t.advance(1_000)
+      answer()
+    }
+    expect(t.counters['zero-window-killed']).toBe(0)
+    t.write(honest.tcb, pattern(4_500))
+    honest.hear()
+    honest.send('A', { ack: honest.tcb.sndNxt, window: 0 })
+    t.take()
+    expect(honest.tcb.state).toBe(ESTABLISHED)
+    for (let s = 0; s < 20; s++) {
+      t.advance(1_000)
+      answer()
+      if (s === 0) honest.send('A', { window: 4_000 })
+    }
+    expect(hogs.filter(({ tcb }) => tcb.state === CLOSED).length).toBeGreaterThan(0)
+    expect(pressure(t.tcp)).toBeLessThan(PRESSURE_HARD)
+    expect(honest.tcb.state).toBe(ESTABLISHED)
+    t.finish()
+  })
+
+  it('checklist 3.5-44, "in sum": while memory is short, one of many of an address may wait a minute', () => {
+    const t = makeTcpTest({
+      settings: { memoryBytes: 1_500_000 },
+      arenaOptions: { sizeBytes: 64 * 1024 * 1024 },
+    })
+    const hogs = stuck(t, '10.0.0.66', 20, 80)
+    for (const peer of hogs) t.write(peer.tcb, pattern(17_000))
+    expect(pressure(t.tcp)).toBe(PRESSURE_SOME)
+    for (let s = 0; s < 300; s++) {
+      t.advance(1_000)
+      for (const peer of hogs)
+        if (t.sent.some(each => each.toPort === peer.port)) peer.send('A', {}, {}, false)
+      t.take()
+      t.flush()
+    }
+    expect(pressure(t.tcp)).toBe(PRESSURE_NONE)
+    expect(hogs.filter(({ tcb }) => tcb.state === ESTABLISHED).length).toBeGreaterThan(10)
+    t.finish()
   })
 
   it('checklist 3.5-44: the sender gives up what goes over the cap, and keeps the rest (MUST-37)', () => {

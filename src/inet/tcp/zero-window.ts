@@ -3,7 +3,8 @@
  * ever (MUST-37); many of one address are an attack on memory. Counted in a fixed table by address: two cells each, of
  * which the smaller counts, so that a stranger in one cell does no harm.
  */
-import { PRESSURE_HARD, pressure } from './memory.ts'
+import type { Flight } from './flight.ts'
+import { PRESSURE_HARD, PRESSURE_NONE, pressure } from './memory.ts'
 import { F_ZERO_WINDOW, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
@@ -11,6 +12,13 @@ const CELL_BITS = 12
 const CELL_MASK = (1 << CELL_BITS) - 1
 /** A window smaller than this, and than a segment, counts as none: what waits for it is held as long as its peer likes. */
 const TINY_BYTES = 512
+/** A window may be shut, or tiny, for so long in any case: a round trip, or a program that looks away, is no attack. */
+const HONEST_MS = 1_000
+/** How long while memory is spent. */
+const SPENT_MS = 10_000
+/** How long while it is short, for one of many of its address. */
+const SHORT_MS = 60_000
+const MANY = 16
 /** Use of `SequenceKeys.hash3`. */
 const FOR_ZERO_WINDOW = 24
 
@@ -23,24 +31,37 @@ export function isWindowTiny(tcb: Tcb): boolean {
   return tcb.sndWnd < Math.min(TINY_BYTES, tcb.sndMss)
 }
 
-/**
- * A connection with something to send begins to wait for a window that is zero or tiny.
- * @returns false if the peer's address holds too many of the kind, or no memory is left: the caller ends the connection then
- */
-export function zeroWindowBegan(tcp: Tcp, tcb: Tcb): boolean {
-  if ((tcb.flags & F_ZERO_WINDOW) !== 0) return true
+/** A connection with something to send waits for a window that is zero or tiny. Idempotent: the first time counts. */
+export function zeroWindowBegan(tcp: Tcp, tcb: Tcb, flight: Flight): void {
+  if ((tcb.flags & F_ZERO_WINDOW) !== 0) return
+  tcb.flags |= F_ZERO_WINDOW
+  flight.heldSinceMs = tcp.nowMs
   const { cells } = tcp.zeroWindows
   const hash = hashOf(tcp, tcb)
-  const a = hash & CELL_MASK
-  const b = (1 << CELL_BITS) + ((hash >>> CELL_BITS) & CELL_MASK)
-  if (Math.min(cells[a]!, cells[b]!) >= tcp.settings.zeroWindowPerSource || pressure(tcp) >= PRESSURE_HARD) {
-    tcp.counters['zero-window-killed']++
-    return false
-  }
-  cells[a]!++
-  cells[b]!++
-  tcb.flags |= F_ZERO_WINDOW
-  return true
+  cells[cellA(hash)]!++
+  cells[cellB(hash)]!++
+}
+
+/**
+ * Whether a connection that so waits may go on. Not at once, and not because it came last: its peer has had time to take
+ * what was sent, and then it must be one of too many of its address, or memory must be short.
+ * @returns false: the caller ends the connection
+ */
+export function zeroWindowMayLast(tcp: Tcp, tcb: Tcb, flight: Flight): boolean {
+  if ((tcb.flags & F_ZERO_WINDOW) === 0) return true
+  const heldMs = (tcp.nowMs - flight.heldSinceMs) >>> 0
+  if (heldMs < HONEST_MS) return true
+  const { cells } = tcp.zeroWindows
+  const hash = hashOf(tcp, tcb)
+  const count = Math.min(cells[cellA(hash)]!, cells[cellB(hash)]!)
+  if (count <= tcp.settings.zeroWindowPerSource && !isTooLong(pressure(tcp), heldMs, count)) return true
+  tcp.counters['zero-window-killed']++
+  return false
+}
+
+function isTooLong(pressed: number, heldMs: number, count: number): boolean {
+  if (pressed >= PRESSURE_HARD) return heldMs >= SPENT_MS
+  return pressed !== PRESSURE_NONE && heldMs >= SHORT_MS && count >= MANY
 }
 
 /** The window opened, nothing waits for it any more, or the connection ended. Idempotent. */
@@ -49,9 +70,12 @@ export function zeroWindowEnded(tcp: Tcp, tcb: Tcb): void {
   tcb.flags &= ~F_ZERO_WINDOW
   const { cells } = tcp.zeroWindows
   const hash = hashOf(tcp, tcb)
-  cells[hash & CELL_MASK]!--
-  cells[(1 << CELL_BITS) + ((hash >>> CELL_BITS) & CELL_MASK)]!--
+  cells[cellA(hash)]!--
+  cells[cellB(hash)]!--
 }
+
+const cellA = (hash: number): number => hash & CELL_MASK
+const cellB = (hash: number): number => (1 << CELL_BITS) + ((hash >>> CELL_BITS) & CELL_MASK)
 
 /** Of the peer's address; IPv6 by its network of 64 bits, which one host may have all to itself. */
 function hashOf(tcp: Tcp, tcb: Tcb): number {
