@@ -54,7 +54,7 @@ describe('cli/rpcgen', () => {
     expect(said.code).toBe(3)
     expect(said.stdout).toBe('')
     expect(said.stderr).toContain(
-      `${from}:3:3: error: there is no type "piont"\n    piont p;\n    ^~~~~\n  hint: `,
+      `${from}:3:3: error: there is no type "piont"\n    piont p;\n    ^~~~~\n  hint: "point" is one`,
     )
     expect(said.stderr).toContain(`${from}:4:3: error`)
     expect(said.stderr).toMatch(/2 errors\n$/)

@@ -201,7 +201,7 @@ function operate(operator: string, a: bigint, b: bigint): bigint | null {
 /** Names that are looked through for one that was meant. */
 const MAX_CANDIDATES = 2_000
 
-/** A name that differs by case, or by one character, so that it was probably meant. */
+/** A name that differs by case, by one character or by two that changed places, so that it was probably meant. */
 export function nearest(name: string, candidates: readonly string[]): string | null {
   const few = candidates.slice(0, MAX_CANDIDATES)
   const lower = name.toLowerCase()
@@ -217,5 +217,6 @@ function differByOne(a: string, b: string): boolean {
   let at = 0
   while (at < a.length && a[at] === b[at]) at++
   const [x, y] = [a.slice(at), b.slice(at)]
-  return x.slice(1) === y.slice(1) || x.slice(1) === y || x === y.slice(1)
+  const changedPlaces = x.slice(2) === y.slice(2) && x[0] === y[1] && x[1] === y[0]
+  return changedPlaces || x.slice(1) === y.slice(1) || x.slice(1) === y || x === y.slice(1)
 }
