@@ -77,7 +77,11 @@ export class ControlPort {
     this.server = createServer({ headersTimeout: HEADER_TIMEOUT_MS, requestTimeout: 0 })
     this.server.maxConnections = CONNECTIONS_MAX
     this.server.on('request', (request, response) => void this.answer(request, response))
-    this.server.on('upgrade', (request, socket) => this.upgrade(request, socket))
+    this.server.on('upgrade', (request, socket, head) => {
+      // What came together with the request belongs to what follows it.
+      if (head.length > 0) socket.unshift(head)
+      this.upgrade(request, socket)
+    })
     this.server.on('clientError', (_error, socket) => socket.destroy())
   }
 

@@ -173,6 +173,14 @@ describe('node/files: nothing outside the directory', () => {
     expect((await ask('/.hidden')).body).toBe('hidden')
   })
 
+  it('a link to what is hidden leads nowhere, unless hidden names are served', async () => {
+    symlinkSync('.hidden', join(root, 'seen.txt'))
+    expect((await ask('/seen.txt')).status).toBe(404)
+    expect((await ask('/')).body).not.toContain('seen.txt')
+    await restart({ hidden: true })
+    expect((await ask('/seen.txt')).body).toBe('hidden')
+  })
+
   it('what is neither file nor directory is not opened: a FIFO does not make it wait', async () => {
     execFileSync('mkfifo', [join(root, 'pipe')])
     expect((await ask('/pipe')).status).toBe(403)

@@ -44,7 +44,7 @@ const MAPPED = /^::ffff:(?=\d+\.)/
  */
 export function createFileServer(options: FileServerOptions): Server {
   const { directory, symlinks = 'inside', listings = true, hidden = false, onRequest } = options
-  const handler = new FileHandler(new ServedDirectory(directory, symlinks), { listings, hidden })
+  const handler = new FileHandler(new ServedDirectory(directory, symlinks, hidden), { listings, hidden })
   const server = createServer({
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: HEADERS_TIMEOUT_MS,

@@ -6,6 +6,7 @@ import { constants, type Dir, realpathSync, type Stats, statSync } from 'node:fs
 import { type FileHandle, open, opendir, readlink, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StackError } from '../../base/errors.ts'
+import { isHidden } from './request-path.ts'
 
 /** `inside`: a link is followed as long as it stays below the directory. */
 export type SymlinkPolicy = 'none' | 'inside' | 'all'
@@ -27,10 +28,12 @@ export class ServedDirectory {
   /** Without symbolic links. */
   readonly root: string
   private readonly policy: SymlinkPolicy
+  private readonly hidden: boolean
 
-  /** @throws StackError `ERR_NOT_FOUND` there is no such directory; `ERR_ACCESS` it cannot be read */
-  constructor(directory: string, policy: SymlinkPolicy = 'inside') {
+  /** @param hidden - whether a link may lead to a name that is hidden by convention @throws StackError `ERR_NOT_FOUND` there is no such directory; `ERR_ACCESS` it cannot be read */
+  constructor(directory: string, policy: SymlinkPolicy = 'inside', hidden = false) {
     this.policy = policy
+    this.hidden = hidden
     this.root = realDirectory(directory)
   }
 
@@ -66,9 +69,11 @@ export class ServedDirectory {
   }
 
   private admits(real: string, path: string): boolean {
+    const below = real === this.root || real.startsWith(this.root === '/' ? '/' : `${this.root}/`)
+    if (below && !this.hidden && isHidden(real.slice(this.root.length).split('/'))) return false
     if (this.policy === 'all') return true
     if (this.policy === 'none') return real === path || `${real}/` === path
-    return real === this.root || real.startsWith(this.root === '/' ? '/' : `${this.root}/`)
+    return below
   }
 }
 
