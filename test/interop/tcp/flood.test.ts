@@ -16,8 +16,8 @@ describe.skipIf(reason !== '')(titled('a SYN flood', reason), () => {
   afterEach(() => site?.close())
 
   it.each([
-    { title: 'with room for few', tcp: { synBacklog: 64 } },
-    { title: 'with cookies for all', tcp: { synCookies: 2 } },
+    { title: 'with room for few', tcp: { synBacklog: 64, synCookies: 1 } },
+    { title: 'with cookies for all', tcp: { synBacklog: 1_024, synCookies: 2 } },
   ])('honest clients of the kernel get through, $title', async ({ tcp }) => {
     site = await TcpSite.open({ tcp })
     const server = site.net.createServer({ allowHalfOpen: true }, socket => {
@@ -50,9 +50,10 @@ describe.skipIf(reason !== '')(titled('a SYN flood', reason), () => {
     expect((await client.succeeds()).stdout).toBe(createHash('sha256').update('honest').digest('hex'))
     flood.kill()
     if (ON_KERNEL) return
-    expect(site.counters()).toMatchObject({
-      'syn-cookies-sent': expect.any(Number),
-      'syn-cookies-accepted': expect.any(Number),
-    })
+    const counters = site.counters()
+    expect(counters['syn-cookies-sent']).toBeGreaterThan(0)
+    expect(counters['syn-cookies-accepted']).toBeGreaterThan(0)
+    // With cookies for all there is no other way in.
+    if (tcp.synCookies === 2) expect(counters['syn-cookies-accepted']).toBe(6)
   })
 })
