@@ -34,13 +34,21 @@ async function pair(): Promise<{ here: Socket; there: Socket }> {
   return { here, there }
 }
 
+interface Bridge {
+  readonly peer: Socket
+  readonly far: BridgedStream
+  readonly carrier: Socket
+  /** What is joined to the carrier, with the peer at its other end. */
+  readonly socket: Socket
+}
+
 /** A connection `peer` -- joined -- `far`, the bridge's far side. */
-async function bridge(): Promise<{ peer: Socket; far: BridgedStream; carrier: Socket }> {
+async function bridge(): Promise<Bridge> {
   const [connection, carrier] = [await pair(), await pair()]
   joinStreams(connection.there, new BridgedStream(carrier.there))
   const far = new BridgedStream(carrier.here)
   far.on('error', () => {})
-  return { peer: connection.here, far, carrier: carrier.here }
+  return { peer: connection.here, far, carrier: carrier.here, socket: connection.there }
 }
 
 /** All that comes, up to its end; unlike an async iterator it leaves the other direction alone. */
@@ -130,6 +138,26 @@ describe('node/bridged-stream', () => {
     carrier.destroy()
     expect(await told).toMatchObject({ code: 'ECONNRESET' })
     await failed
+  })
+
+  it('a carrier that dies after its end was sent breaks the connection', async () => {
+    const { peer, far, carrier, socket } = await bridge()
+    far.end()
+    expect((await buffer(peer)).length).toBe(0)
+    carrier.destroy()
+    await once(socket, 'close')
+  })
+
+  it('a carrier that dies is noticed, too, while the peer takes nothing and nothing of it is read', async () => {
+    const { far, carrier, socket } = await bridge()
+    const chunk = Buffer.alloc(65_536)
+    for (let quiet = 0; quiet < 5; quiet++) {
+      while (!far.writableNeedDrain && far.write(chunk)) quiet = 0
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+    expect(socket.writableNeedDrain).toBe(true)
+    carrier.destroy()
+    await once(socket, 'close')
   })
 
   it.each([

@@ -19,6 +19,8 @@ const HEADER_BYTES = 5
 const DATA_BYTES_MAX = 16 * 1024 * 1024
 const RESET_BYTES_MAX = 4_096
 const HIGH_WATER_BYTES = 256 * 1024
+/** How often a carrier that is not read is asked whether the other side is still there. */
+const PROBE_MS = 1_000
 
 /** An error with the code that programs of Node look for: `ECONNRESET`. */
 export interface CodedError extends Error {
@@ -40,6 +42,7 @@ export class BridgedStream extends Duplex {
   private left = 0
   private reset: Buffer[] | null = null
   private ended = false
+  private probe: NodeJS.Timeout | null = null
 
   /** @param carrier - from now on this stream's own */
   constructor(carrier: Duplex) {
@@ -51,7 +54,8 @@ export class BridgedStream extends Duplex {
       if (!this.ended || !this.writableFinished) this.destroy(coded('ECONNRESET', 'the other side broke off'))
     }
     carrier.on('end', () => {
-      if (!this.ended) broken()
+      // Who has sent its end is there until it has ours.
+      if (!this.ended || !this.writableEnded) this.destroy(coded('ECONNRESET', 'the other side broke off'))
     })
     carrier.on('close', broken)
     carrier.pause()
@@ -74,6 +78,7 @@ export class BridgedStream extends Duplex {
 
   override _destroy(error: CodedError | null, done: (error: Error | null) => void): void {
     const { carrier } = this
+    if (this.probe !== null) clearInterval(this.probe)
     if (!carrier.destroyed) {
       if (error !== null || !this.writableFinished || !this.ended) {
         const { code = 'ECONNRESET', message } = error ?? { message: 'closed' }
@@ -109,8 +114,9 @@ export class BridgedStream extends Duplex {
   private begin(): void {
     const kind = this.head[0]!
     this.left = this.head.readUInt32BE(1)
-    if (kind === KIND_DATA && this.left <= DATA_BYTES_MAX && !this.ended) {
-      if (this.left === 0) this.headBytes = 0
+    if (kind === KIND_DATA && this.left === 0) this.headBytes = 0
+    else if (kind === KIND_DATA && this.left <= DATA_BYTES_MAX && !this.ended) {
+      // Its body follows.
     } else if (kind === KIND_END && this.left === 0 && !this.ended) {
       this.headBytes = 0
       this.ended = true
@@ -130,7 +136,17 @@ export class BridgedStream extends Duplex {
       return
     }
     if (this.left === 0) this.headBytes = 0
-    if (!this.push(bytes)) this.carrier.pause()
+    if (!this.push(bytes)) this.hold()
+  }
+
+  /** Nobody takes what came. Who does not read does not hear of an end, but an empty frame to nobody fails. */
+  private hold(): void {
+    const { carrier } = this
+    carrier.pause()
+    this.probe ??= setInterval(() => {
+      if (carrier.isPaused() && carrier.writable && carrier.writableLength === 0)
+        carrier.write(header(KIND_DATA, 0))
+    }, PROBE_MS).unref()
   }
 
   private fail(text: string): void {

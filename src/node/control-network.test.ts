@@ -1,5 +1,6 @@
 /** What a control port does through the node's stack: ping, datagrams, captures. Two nodes, joined by a wire. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -163,6 +164,29 @@ describe('node/control udp', () => {
     [{ size: 1 }, 'size'],
   ])('%j is refused', async (query, text) => {
     await expect(client.datagrams(query as never)).rejects.toThrow(text)
+  })
+})
+
+describe('node/control tcp', () => {
+  const streams = (): string[] => nodes[0]!.plumbing().map(({ name }) => name)
+
+  it.each(['an abort', 'a broken socket'])('%s of the asker ends its attempt to connect', async how => {
+    const stop = new AbortController()
+    if (how === 'an abort') {
+      const asked = client.openStream({ to: '10.0.0.9', toPort: 7 }, stop.signal)
+      asked.catch(() => {})
+      await until(() => streams().some(name => name.includes('10.0.0.9')), 'it tries')
+      stop.abort()
+      await expect(asked).rejects.toMatchObject({ name: 'AbortError' })
+    } else {
+      const socket = connect(port.path)
+      socket.write(
+        'GET /tcp?to=10.0.0.9&toPort=7 HTTP/1.1\r\nhost: n\r\nconnection: upgrade\r\nupgrade: putnext-stream\r\n\r\n',
+      )
+      await until(() => streams().some(name => name.includes('10.0.0.9')), 'it tries')
+      socket.destroy()
+    }
+    await until(() => !streams().some(name => name.includes('10.0.0.9')), 'it was given up')
   })
 })
 

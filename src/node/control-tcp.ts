@@ -59,7 +59,13 @@ async function connect(
   const { to, toPort, port, address, timeoutMs } = request
   const gone = new AbortController()
   const hangUp = (): void => gone.abort()
-  carrier.on('close', hangUp)
+  // Only who reads hears that the asker has gone. It has nothing to say before it is answered; if it does, that waits.
+  const early: Buffer[] = []
+  const hear = (chunk: Buffer): void => {
+    early.push(chunk)
+    carrier.pause()
+  }
+  carrier.on('close', hangUp).on('end', hangUp).on('data', hear)
   const late = timeoutMs === undefined ? null : AbortSignal.timeout(timeoutMs)
   const signal = late === null ? gone.signal : AbortSignal.any([gone.signal, late])
   try {
@@ -78,7 +84,8 @@ async function connect(
       cause: error,
     })
   } finally {
-    carrier.off('close', hangUp)
+    carrier.off('close', hangUp).off('end', hangUp).off('data', hear).pause()
+    for (const chunk of early) carrier.unshift(chunk)
   }
 }
 
