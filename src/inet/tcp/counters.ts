@@ -89,7 +89,6 @@ export const TCP_COUNTERS = [
   'window-probes-out',
   'keep-alives-out',
   'link-blocked',
-  'offload-refused',
   // Ends
   'time-wait-entered',
   'time-wait-recycled',

@@ -57,7 +57,7 @@ export const TCP_SETTING_RANGES: Readonly<Record<keyof TcpSettings, SettingRange
   keepIntervalMs: ms(1_000, HOUR, 'Time between keep-alive probes'),
   keepProbes: count(1, 127, 'Unanswered keep-alive probes that end a connection'),
   timeWaitMs: ms(0, HOUR, 'How long TIME-WAIT lasts: twice the maximum segment lifetime'),
-  timeWaitMax: count(0, 1_048_576, 'Connections in TIME-WAIT, 64 bytes each'),
+  timeWaitMax: count(0, 1_048_576, 'Connections in TIME-WAIT, 72 bytes each'),
   finWait2Ms: ms(1_000, HOUR, 'How long FIN-WAIT-2 of a closed socket lasts'),
   connectionsMax: count(1, 4_194_304, 'Connections'),
   zeroWindowPerSource: count(1, 1_048_576, 'Connections of one peer that may stand with a window of zero'),

@@ -1,7 +1,7 @@
 /**
- * What is left of a connection in TIME-WAIT (RFC 9293 §3.6.1): 64 bytes in one Int32Array, no object. In the order of their
- * deadlines, which holds because all wait equally long; when the table is full, the oldest makes room. Everything takes
- * constant time; nothing is allocated save when the table grows, in steps, up to its limit.
+ * What is left of a connection in TIME-WAIT (RFC 9293 §3.6.1): 64 bytes in one Int32Array and 8 in its index, no object.
+ * In the order of their deadlines, which holds because all wait equally long; when the table is full, the oldest makes room.
+ * Everything takes constant time; nothing is allocated save when the table grows, in steps, up to its limit.
  */
 import { assert } from '../../base/assert.ts'
 import type { Tcb } from './tcb.ts'

@@ -45,7 +45,8 @@ export function congestionSsthresh(tcb: Tcb, flight: Flight): number {
 
 /**
  * Nothing was sent for longer than a timeout: what the path took then it need not take now. Half the window for each
- * timeout that passed, not below the initial one (RFC 5681 §4.1, RFC 2861, RFC 7661 §4.4).
+ * timeout that passed, not below the initial one (RFC 2861 §2; RFC 5681 §4.1 would go there at once). RFC 7661, which
+ * replaces RFC 2861, keeps the window for minutes; what it says of a window that is not used is {@link isLimiting}'s.
  */
 export function congestionIdle(tcp: Tcp, tcb: Tcb): void {
   const idleMs = (tcp.nowMs - tcb.lastOutAt) | 0

@@ -3,8 +3,8 @@ import type { Flight } from '../flight.ts'
 import type { Tcb } from '../tcb.ts'
 
 /**
- * RFC 3465 §2.2 "L": bytes by which one ACK lets the window grow. An ACK of a whole super-segment is what a peer with
- * receive offload sends; one of more says less about what the path takes.
+ * "L" of RFC 3465: bytes by which one ACK lets the window grow; two segments there. An ACK of a whole super-segment is
+ * what a peer with receive offload sends; one of more says less about what the path takes.
  */
 export const ABC_LIMIT_BYTES = 65_536
 
