@@ -81,7 +81,7 @@ export function tcpReportText(report: TcpReport): string {
     )
     const compared = ratios.map(({ figure: what, arm, against, ratio }) => [
       `${arm} over ${against}`,
-      what,
+      `${what}: times`,
       figure(ratio.medianOfRatios),
       rangeOf(ratio.min, ratio.max),
     ])

@@ -38,7 +38,7 @@ const nodeRun: CommandSpec = {
     'dry-run': { type: 'flag', summary: 'only check FILE' },
   },
   examples: [
-    { command: 'node run n1.yaml', text: 'as root, or where the device may be opened' },
+    { command: 'node run docs/examples/nodes/n1.yaml', text: 'as root, or where the device may be opened' },
     { command: 'node run n1.yaml --dry-run', text: 'is the file right?' },
     { command: 'node run n1.yaml --json 2>events.jsonl', text: 'events for a program' },
   ],

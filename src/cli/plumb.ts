@@ -32,18 +32,20 @@ export const plumb: CommandRun = async invocation => {
   const request = await requestOf(action, words, args.string('below'), client)
   const { stream, answer } = await client.change(request)
   if (stream === undefined) return out.report({ answer }, JSON.stringify(answer, null, 2))
-  out.report({ stream }, [...streamLines(out, stream, null), ...driverLines(stream, request)].join('\n'))
+  const changed = driverLine(stream, request)
+  out.report({ stream }, changed ?? streamLines(out, stream, null).join('\n'))
 }
 
 /** What a driver's settings are now, of those that were changed: the tree does not show them, since there are many. */
-function driverLines(stream: StreamView, request: PlumbingRequest): string[] {
-  if (request.op !== 'configure') return []
+function driverLine(stream: StreamView, request: PlumbingRequest): string | null {
+  if (request.op !== 'configure') return null
   const told = stream.instances.find(
     ({ kind, label }) => kind === 'driver' && label === request.module,
   )?.settings
   const now = (told as { settings?: Record<string, unknown> } | null | undefined)?.settings ?? {}
   const changed = Object.keys((request.options ?? {}) as object).filter(name => name in now)
-  return changed.length === 0 ? [] : [`now ${changed.map(name => `${name}=${String(now[name])}`).join(' ')}`]
+  if (changed.length === 0) return null
+  return `${stream.name}: now ${changed.map(name => `${name}=${String(now[name])}`).join(' ')}`
 }
 
 const isAction = (word: string): word is Action => (ACTIONS as readonly string[]).includes(word)
@@ -163,15 +165,28 @@ async function show(
     modules: view.modules,
   }
   out.report(document, () => {
+    const told = new Set<string>()
     const lines = shown.flatMap(stream => {
       const link = links.get(stream.name)
       const about = link === undefined ? null : `${link.state}, ${link.addresses.join(', ') || 'no address'}`
-      return streamLines(out, stream, about)
+      const isPlain = all && wanted === undefined && !out.verbose && about === null && stream.error === null
+      return isPlain && stream.instances.length === 2
+        ? plainLine(out, stream, told)
+        : streamLines(out, stream, about)
     })
     if (wanted === TCP_STREAM && shown.length > 0)
       lines.push(out.style('dim', `its settings: putnext plumb ${args.required('NODE')} set tcp`))
     return lines.length === 0 ? `${status.name} has no links` : lines.join('\n')
   })
+}
+
+/** A stream of nothing but its ends on one line. @param told - what was said of drivers, which is not said again */
+function plainLine(out: Output, stream: StreamView, told: Set<string>): string {
+  const driver = stream.instances[1]!
+  const text = instanceText(out, driver)
+  const fresh = text === '' || told.has(`${driver.label} ${text}`) ? '' : `  ${text}`
+  told.add(`${driver.label} ${text}`)
+  return `${out.style('bold', stream.name)}: ${stream.under ?? stream.instances[0]!.label}, ${driver.label}${fresh}`
 }
 
 /** A stream as a tree: what stands above it, its modules, its driver, each with its counters. */

@@ -201,6 +201,7 @@ describe('node/config', () => {
   })
 
   it('a file that is not there is an error of its own', () => {
+    expect(readNodeConfig('docs/examples/nodes/n1.yaml').name).toBe('n1')
     expect(() => readNodeConfig('/nonexistent/n.yaml')).toThrow(
       expect.objectContaining({ code: 'ERR_NOT_FOUND' }),
     )

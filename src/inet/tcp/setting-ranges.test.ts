@@ -58,6 +58,7 @@ describe('inet/tcp/setting-ranges', () => {
   })
 
   it('settings of a connection go on top of others; 0 stands for the stack', () => {
+    expect(readConnectionSettings({ congestion: 'reno' }, CONNECTION_SETTINGS).congestion).toBe('newreno')
     const read = readConnectionSettings({ noDelay: true, keepIdleMs: '30s', ttl: 0 }, CONNECTION_SETTINGS)
     expect(read).toEqual({ ...CONNECTION_SETTINGS, noDelay: true, keepIdleMs: 30_000 })
     const code = { code: 'ERR_BAD_ARGUMENT' }

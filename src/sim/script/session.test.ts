@@ -67,6 +67,11 @@ describe('sim/script session', () => {
     expect(good).toMatchObject({ line: 2, ok: true })
   })
 
+  it('a setting of TCP that nobody knows is answered with those that there are', () => {
+    const [wrong] = run('{"cmd":"config","tcp":{"nagle":1}}')
+    expect(wrong!['message']).toMatch(/there is no setting "nagle"; known: memoryBytes, .*portLast/)
+  })
+
   it('a command with a member that nobody knows does nothing', () => {
     const answers = run({ cmd: 'socket', colour: 1 }, { cmd: 'socket' }, { cmd: 'sockets' })
     expect(answers[1]).toMatchObject({ value: 3 })
