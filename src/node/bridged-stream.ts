@@ -44,18 +44,21 @@ export class BridgedStream extends Duplex {
   private ended = false
   private probe: NodeJS.Timeout | null = null
 
-  /** @param carrier - from now on this stream's own */
-  constructor(carrier: Duplex) {
+  /**
+   * @param carrier - from now on this stream's own
+   * @param brokeOff - what it means, in words, if the carrier ends early
+   */
+  constructor(carrier: Duplex, brokeOff = 'the other side broke off') {
     super({ allowHalfOpen: true, highWaterMark: HIGH_WATER_BYTES })
     this.carrier = carrier
     carrier.on('data', (chunk: Buffer) => this.receive(chunk))
     carrier.on('error', error => this.destroy(error))
     const broken = (): void => {
-      if (!this.ended || !this.writableFinished) this.destroy(coded('ECONNRESET', 'the other side broke off'))
+      if (!this.ended || !this.writableFinished) this.destroy(coded('ECONNRESET', brokeOff))
     }
     carrier.on('end', () => {
       // Who has sent its end is there until it has ours.
-      if (!this.ended || !this.writableEnded) this.destroy(coded('ECONNRESET', 'the other side broke off'))
+      if (!this.ended || !this.writableEnded) this.destroy(coded('ECONNRESET', brokeOff))
     })
     carrier.on('close', broken)
     carrier.pause()

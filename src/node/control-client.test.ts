@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,5 +38,32 @@ describe('node/control-client', () => {
       expect(asked).rejects.toMatchObject({ code: 'ERR_TIMED_OUT', hint: expect.stringContaining('paused') }),
     )
     await Promise.all(failures)
+  })
+
+  it('a node that is killed in the middle of an answer has gone, and the error says what to do; an abort stays one', async () => {
+    const path = join(folder, 'killed.sock')
+    const node = createHttpServer((request, response) => {
+      if (request.url === '/status') return void response.end('{}')
+      response.writeHead(200).write('{"kind":"listening"}\n')
+      response.on('close', () => request.socket.destroy())
+    }).listen(path)
+    await once(node, 'listening')
+    const client = new ControlClient(path)
+    const listening = client.listenStreams({ port: 7_000 })
+    expect((await listening.next()).value).toEqual({ kind: 'listening' })
+    const next = listening.next()
+    node.closeAllConnections()
+    await expect(next).rejects.toMatchObject({
+      code: 'ERR_HANGUP',
+      message: `the node at ${path} has gone: it was ended, or it crashed`,
+      hint: expect.stringContaining('putnext node run'),
+    })
+    const stop = new AbortController()
+    const serving = client.serve({ directory: '/', port: 80 } as never, stop.signal)
+    await serving.next()
+    const last = serving.next()
+    stop.abort()
+    await expect(last).rejects.toMatchObject({ name: 'AbortError' })
+    node.close()
   })
 })

@@ -82,12 +82,20 @@ export class ControlClient {
 
   async *ping(options: PingOptions, signal?: AbortSignal): AsyncGenerator<EchoResult | PingSummary> {
     await this.status()
-    yield* lines<EchoResult | PingSummary>(await this.send('POST', '/ping', options, signal))
+    yield* lines<EchoResult | PingSummary>(
+      this.path,
+      await this.send('POST', '/ping', options, signal),
+      signal,
+    )
   }
 
   async *followEvents(after = 0, signal?: AbortSignal): AsyncGenerator<NodeEvent> {
     await this.status()
-    yield* lines<NodeEvent>(await this.send('GET', `/events?follow=1&after=${after}`, undefined, signal))
+    yield* lines<NodeEvent>(
+      this.path,
+      await this.send('GET', `/events?follow=1&after=${after}`, undefined, signal),
+      signal,
+    )
   }
 
   /** A capture as it is made: the stream is a pcapng file. */
@@ -129,24 +137,28 @@ export class ControlClient {
     await this.status()
     const { socket, headers } = await this.upgrade('/tcp', query, STREAM_PROTOCOL, signal)
     const [local, remote] = ['putnext-local', 'putnext-remote'].map(name => peerName(headers[name]))
-    return { socket: new BridgedStream(socket), local: local!, remote: remote! }
+    return {
+      socket: new BridgedStream(socket, `the node at ${this.path} has gone`),
+      local: local!,
+      remote: remote!,
+    }
   }
 
   async *listenStreams(options: TcpListenOptions, signal?: AbortSignal): AsyncGenerator<ListenLine> {
     await this.status()
-    yield* lines<ListenLine>(await this.send('POST', '/tcp/listen', options, signal))
+    yield* lines<ListenLine>(this.path, await this.send('POST', '/tcp/listen', options, signal), signal)
   }
 
   /** Serves a directory over HTTP until `signal` is aborted; tells where, then each request. */
   async *serve(options: ServeOptions, signal?: AbortSignal): AsyncGenerator<ServeLine> {
     await this.status()
-    yield* lines<ServeLine>(await this.send('POST', '/serve', options, signal))
+    yield* lines<ServeLine>(this.path, await this.send('POST', '/serve', options, signal), signal)
   }
 
   /** A throughput test, or a server for them until `signal` is aborted. */
   async *iperf(options: IperfOptions, signal?: AbortSignal): AsyncGenerator<IperfLine> {
     await this.status()
-    yield* lines<IperfLine>(await this.send('POST', '/iperf', options, signal))
+    yield* lines<IperfLine>(this.path, await this.send('POST', '/iperf', options, signal), signal)
   }
 
   private upgrade(
@@ -225,6 +237,7 @@ function connectError(path: string, error: NodeJS.ErrnoException): Error {
       cause: error,
       hint: 'run as the user who started the node',
     })
+  if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return gone(path, error)
   return new StackError('ERR_HOST', `the node at ${path} broke off (${error.code ?? error.message})`, {
     cause: error,
   })
@@ -247,12 +260,34 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return text
 }
 
+/** @throws StackError `ERR_HANGUP` if the node ends in the middle of its answer */
+async function* chunks(
+  path: string,
+  response: IncomingMessage,
+  signal?: AbortSignal,
+): AsyncGenerator<string> {
+  try {
+    for await (const chunk of response) yield chunk as string
+  } catch (error) {
+    // Of an abort, too, the answer knows only that it was cut off.
+    signal?.throwIfAborted()
+    throw (error as NodeJS.ErrnoException).code === 'ECONNRESET' ? gone(path, error) : error
+  }
+}
+
+function gone(path: string, cause: unknown): StackError {
+  return new StackError('ERR_HANGUP', `the node at ${path} has gone: it was ended, or it crashed`, {
+    cause,
+    hint: 'start it again with "putnext node run", or in a lab with "putnext lab fault start"; its own output tells why it ended',
+  })
+}
+
 /** Lines of JSON as they come; one that is an error is thrown. */
-async function* lines<T>(response: IncomingMessage): AsyncGenerator<T> {
+async function* lines<T>(path: string, response: IncomingMessage, signal?: AbortSignal): AsyncGenerator<T> {
   response.setEncoding('utf8')
   let rest = ''
-  for await (const chunk of response) {
-    const parts = (rest + (chunk as string)).split('\n')
+  for await (const chunk of chunks(path, response, signal)) {
+    const parts = (rest + chunk).split('\n')
     rest = parts.pop() ?? ''
     for (const line of parts) {
       if (line.startsWith('{"error":')) throw remoteError(500, line)

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { freemsg } from '../streams/mblk/alloc.ts'
+import type { Mblk } from '../streams/mblk/mblk.ts'
 import * as exported from './net.ts'
 import { connect, createServer, netOn, Server, Socket } from './net.ts'
 import type { TestHost } from './testing/host.ts'
@@ -152,6 +153,29 @@ describe('putnext/net: the calls without copies', () => {
     expect(await taken).toBe('second one'.length)
     expect(data).toEqual(['first'])
   })
+})
+
+it('what a program took and did not free is named as its own', async () => {
+  const host = makeNetHost()
+  const server = createServer(host).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const accepted = once(server, 'connection')
+  const client = connect(host, server.address()!.port, '127.0.0.1')
+  const [peer] = (await accepted) as [Socket]
+  const taken = new Promise<Mblk>(resolve => {
+    peer.takeMessages(() => {
+      const mp = peer.getmsg()
+      if (mp !== null) resolve(mp)
+    })
+  })
+  client.write('kept')
+  const mp = await taken
+  expect(host.runtime.arena.state().holders.join()).toContain('a program that took it with getmsg')
+  freemsg(mp)
+  server.close()
+  for (const socket of [client, peer]) socket.destroy()
+  for (const socket of [client, peer]) if (!socket.closed) await once(socket, 'close')
+  await host.finish()
 })
 
 it('putnext/net exports what the guide names, and no part of its own works', () => {

@@ -28,7 +28,7 @@ import type { StateName } from '../inet/tcp/states.ts'
 import type { SocketName } from '../inet/udp/endpoint.ts'
 import { esballoc, freemsg } from '../streams/mblk/alloc.ts'
 import { HEADROOM_BYTES } from '../streams/mblk/arena.ts'
-import type { Mblk } from '../streams/mblk/mblk.ts'
+import type { Holder, Mblk } from '../streams/mblk/mblk.ts'
 import { adjmsg, dropEmptyHead, messageBytes } from '../streams/mblk/message.ts'
 import { messageFrom, readMessage } from '../streams/mblk/pullup.ts'
 import { M_DATA } from '../streams/mblk/types.ts'
@@ -44,6 +44,8 @@ import { rethrow } from './uncaught.ts'
 
 /** Bytes that {@link TcpConnection.write} copies into one message. */
 const WRITE_BYTES = 64 * 1024
+/** Who has what {@link TcpConnection.getmsg} gave away, for whoever looks for blocks that did not come home. */
+const PROGRAM: Holder = { holderName: 'a program that took it with getmsg' }
 
 export class TcpConnection implements Program {
   /** For plumbing: modules may be pushed on it while it lives. */
@@ -144,6 +146,7 @@ export class TcpConnection implements Program {
     // Whoever takes a fixed number may stop at the last message without asking for one more: the next must wake it.
     if (top.first === null) top.wantsReader = true
     this.bytesRead += messageBytes(mp)
+    for (let bp: Mblk | null = mp; bp !== null; bp = bp.cont) bp.at = PROGRAM
     return mp
   }
 

@@ -251,12 +251,18 @@ export class Arena {
     const holders: string[] = []
     for (const dblk of this.dblks) {
       if (dblk.ref > 0 && holders.length < 16) {
-        holders.push(
-          `${dblk.sizeClass!.name} block at ${dblk.base}, held by ${dblk.own.at?.holderName ?? 'nobody known'}`,
-        )
+        holders.push(`${dblk.sizeClass!.name} block at ${dblk.base}, held by ${this.holderOf(dblk)}`)
       }
     }
     return { blocksInUse, viewsInUse: this.viewsInUse, foreignInUse: this.foreignInUse, holders }
+  }
+
+  /** Its own view may be home, and another one out. */
+  private holderOf(dblk: Dblk): string {
+    const { own } = dblk
+    if (own.live && own.at !== null) return own.at.holderName
+    const view = this.views.find(mp => mp.live && mp.dblk === dblk && mp.at !== null)
+    return view?.at?.holderName ?? 'nobody known'
   }
 
   /** @throws AssertionError unless every block and view has come home. */
