@@ -105,6 +105,7 @@ export class End implements TcpHost {
 
   hasRoom = (): boolean => true
   unread = (): number => 0
+  unreadHeld = (): number => 0
   isLocal = (): boolean => true
   sourceFor = (): IpAddress => this.address
   pathMtu = (): number => 1_500

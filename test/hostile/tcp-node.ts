@@ -22,7 +22,7 @@ const MIB = 1024 * 1024
 export const ECHO_PORT = 7
 const HONEST_ADDRESS = '10.77.1.1'
 /** Accepts and never reads. */
-const DEAF_PORT = 8
+export const DEAF_PORT = 8
 /** Says much and ends. */
 const CHARGEN_PORT = 19
 /** Ends at once, without reading. */
@@ -59,6 +59,8 @@ export class HostileTcpNode {
   readonly honest: HonestHost
   readonly errors: StackEvent[] = []
   readonly clock = new ManualClock()
+  /** Gets what the node sends to the attacker in the place of {@link attack}. */
+  onHeard: ((packet: Uint8Array) => void) | null = null
   injected = 0
   accepted = 0
   dialled = 0
@@ -167,7 +169,7 @@ export class HostileTcpNode {
 
   /** Lets everything run out. @throws AssertionError if a block or a connection stayed anywhere */
   rest(): void {
-    for (const program of this.held.splice(0)) program.close()
+    this.letAllGo()
     // Longer than R2, the longest that anything may last.
     for (let i = 0; i < 400; i++) {
       this.clock.advance(seconds(5))
@@ -215,7 +217,8 @@ export class HostileTcpNode {
     assert(tcp.timeWait.size <= settings.timeWaitMax, `${tcp.timeWait.size} connections in TIME-WAIT`)
   }
 
-  private settle(): void {
+  /** Lets the node work until there is nothing to do. */
+  settle(): void {
     for (let i = 0; i < 100_000; i++) {
       const more = this.runtime.turn()
       if (!this.honest.turn() && !more) return
@@ -230,7 +233,7 @@ export class HostileTcpNode {
     this.pass(random.below(far ? 80_000_000 : 300_000))
   }
 
-  private pass(us: number): void {
+  pass(us: number): void {
     this.clock.advance(microseconds(us))
     this.settle()
   }
@@ -248,7 +251,8 @@ export class HostileTcpNode {
       const size = messageBytes(mp)
       const copy = new Uint8Array(size)
       readMessage(mp, 0, copy, 0, size, 'edge')
-      this.attack.learn(copy)
+      if (this.onHeard === null) this.attack.learn(copy)
+      else this.onHeard(copy)
     }
     freemsg(mp)
   }
@@ -281,6 +285,11 @@ export class HostileTcpNode {
     const at = this.random.below(HELD_MAX)
     this.held[at]!.close()
     this.held[at] = program
+  }
+
+  /** Closes all programs that talk to the attacker. */
+  letAllGo(): void {
+    for (const program of this.held.splice(0)) program.close()
   }
 
   private letGo(): void {

@@ -3,7 +3,7 @@ import { assert } from '../../base/assert.ts'
 import { emitAck, emitTcbReset } from './emit.ts'
 import { releaseFlight } from './flight.ts'
 import type { CloseReason } from './host.ts'
-import { releaseIntake } from './intake.ts'
+import { releaseIntake, settleLent } from './intake.ts'
 import type { Listener } from './listener.ts'
 import { receiveWindow, unreadBytes } from './receive.ts'
 import {
@@ -55,6 +55,7 @@ export function release(tcp: Tcp, tcb: Tcb): void {
   const unread = unreadBytes(tcp, tcb)
   tcb.flags |= F_ORPHAN
   tcb.user = null
+  settleLent(tcp, tcb)
   if (tcb.state === CLOSED) {
     releaseIntake(tcp, tcb, false)
     return

@@ -7,7 +7,12 @@
  * those that came before ({@link IntakePool.squeeze}). That is the only copy on the way from the device to the program.
  */
 import { allocb, copyHead, freemsg } from '../../streams/mblk/alloc.ts'
-import { FRAME_BLOCK_BYTES, HEADROOM_BYTES, SUPER_BLOCK_BYTES } from '../../streams/mblk/arena.ts'
+import {
+  FRAME_BLOCK_BYTES,
+  HEADER_BLOCK_BYTES,
+  HEADROOM_BYTES,
+  SUPER_BLOCK_BYTES,
+} from '../../streams/mblk/arena.ts'
 import type { Dblk, Mblk } from '../../streams/mblk/mblk.ts'
 import { messageBytes } from '../../streams/mblk/message.ts'
 import { readMessage } from '../../streams/mblk/pullup.ts'
@@ -40,13 +45,28 @@ export function heldBytes(mp: Mblk): number {
   return bytes
 }
 
-/** Blocks for `size` bytes, as {@link condensed} takes them. */
+/** What `size` bytes need. */
 const neededBytes = (size: number): number =>
   size + HEADROOM_BYTES <= FRAME_BLOCK_BYTES ? size + HEADROOM_BYTES : size + FRAME_BLOCK_BYTES
 
 /** @param size - bytes of a message; @param held - its {@link heldBytes} */
 export function isLoose(size: number, held: number): boolean {
   return neededBytes(size) * LOOSE_RATIO <= held
+}
+
+/** The blocks that {@link condensed} takes for `size` bytes: whole ones. */
+function condensedBytes(size: number): number {
+  if (size + HEADROOM_BYTES <= HEADER_BLOCK_BYTES) return HEADER_BLOCK_BYTES
+  if (size + HEADROOM_BYTES <= FRAME_BLOCK_BYTES) return FRAME_BLOCK_BYTES
+  return Math.ceil(size / FRAME_BLOCK_BYTES) * FRAME_BLOCK_BYTES
+}
+
+/**
+ * Whether a copy is worth while: a loose message whose blocks are the smallest there are for it (200 bytes in a frame's)
+ * would be as loose in others, and copied again each time.
+ */
+export function canShrink(size: number, held: number): boolean {
+  return condensedBytes(size) * LOOSE_RATIO <= held
 }
 
 /** Bytes that the loose messages of one connection may hold: none while memory is short. */
@@ -60,13 +80,32 @@ export function mayStayLoose(tcp: Tcp, count: number): boolean {
   return (count + 1) * SUPER_BLOCK_BYTES <= lentBytes(tcp)
 }
 
-/** A message in blocks of its size if it is loose, the message itself otherwise. @param mp - consumed */
+/** A message in blocks of its size if that saves memory, the message itself otherwise. @param mp - consumed */
 export function condensed(tcp: Tcp, mp: Mblk): Mblk {
   const size = messageBytes(mp)
-  if (!isLoose(size, heldBytes(mp))) return mp
+  if (!canShrink(size, heldBytes(mp))) return mp
   const alone = size + HEADROOM_BYTES <= FRAME_BLOCK_BYTES
-  const small = alone ? allocb(tcp.arena, size, HEADROOM_BYTES) : frames(tcp, size)
+  return moved(
+    tcp,
+    mp,
+    size,
+    alone ? allocb(tcp.arena, size, HEADROOM_BYTES) : chain(tcp, size, FRAME_BLOCK_BYTES),
+  )
+}
+
+/** A message in blocks of headers, of which there are some left when the others have run out. @param mp - consumed */
+export function inHeaders(tcp: Tcp, mp: Mblk): Mblk {
+  const size = messageBytes(mp)
+  return moved(tcp, mp, size, chain(tcp, size, HEADER_BLOCK_BYTES))
+}
+
+/** @param small - empty blocks; those that would save nothing (larger ones serve when a size has run out) are given back */
+function moved(tcp: Tcp, mp: Mblk, size: number, small: Mblk | null): Mblk {
   if (small === null) return mp
+  if (blockBytes(small) >= heldBytes(mp)) {
+    freemsg(small)
+    return mp
+  }
   let at = 0
   for (let bp: Mblk | null = small; bp !== null; bp = bp.cont) {
     const part = Math.min(size - at, bp.dblk.lim - bp.wptr)
@@ -82,11 +121,17 @@ export function condensed(tcp: Tcp, mp: Mblk): Mblk {
   return small
 }
 
-/** Blocks of one frame each, for so many bytes together. */
-function frames(tcp: Tcp, size: number): Mblk | null {
+function blockBytes(mp: Mblk): number {
+  let bytes = 0
+  for (let bp: Mblk | null = mp; bp !== null; bp = bp.cont) bytes += bp.dblk.lim - bp.dblk.base
+  return bytes
+}
+
+/** Blocks of one size, for so many bytes together. */
+function chain(tcp: Tcp, size: number, each: number): Mblk | null {
   let head: Mblk | null = null
-  for (; size > 0; size -= FRAME_BLOCK_BYTES) {
-    const bp = allocb(tcp.arena, FRAME_BLOCK_BYTES)
+  for (; size > 0; size -= each) {
+    const bp = allocb(tcp.arena, each)
     if (bp === null) {
       if (head !== null) freemsg(head)
       return null

@@ -13,6 +13,7 @@ import { FLUSHALL, flushq, getq, holdq, putq, qenable, releaseq } from '../../st
 import { errorMeaning } from '../icmp/errors.ts'
 import type { SocketName } from '../udp/endpoint.ts'
 import { abort, release, shutdown } from './close.ts'
+import { heldBytes } from './condense.ts'
 import { setConnection } from './control.ts'
 import { localName, remoteName } from './describe.ts'
 import type { ConnectionEnd } from './ends.ts'
@@ -29,7 +30,7 @@ import {
   URGENT_IND,
   URGENT_REQ,
 } from './primitives.ts'
-import { atEof, takeData, windowOpened } from './receive.ts'
+import { atEof, programRead, takeUp, windowOpened } from './receive.ts'
 import { send, sendRoom } from './send.ts'
 import type { ConnectionSettings } from './settings.ts'
 import { CLOSED, type StateName, stateName } from './states.ts'
@@ -91,6 +92,16 @@ export class Connection implements ConnectionUser, ConnectionEnd {
     return bytes
   }
 
+  /** Memory that the data holds which went up and that the program has not read. */
+  unreadHeld(): number {
+    const above = this.q.next?.forward
+    if (above === undefined || above.count === 0) return 0
+    above.wantsWriter = true
+    let bytes = 0
+    for (let mp = above.first; mp !== null; mp = mp.next) if (mp.type === M_DATA) bytes += heldBytes(mp)
+    return bytes
+  }
+
   /** @param mp - consumed */
   private up(mp: Mblk): void {
     const { q } = this
@@ -104,9 +115,12 @@ export class Connection implements ConnectionUser, ConnectionEnd {
     if (tcb === null || this.silent) return
     const { tcp } = transport
     // The program has all that went up before.
-    if (q.next!.forward.count === 0 && this.reason === null) windowOpened(tcp, tcb)
+    if (q.next!.forward.count === 0) {
+      programRead(tcp, tcb)
+      if (this.reason === null) windowOpened(tcp, tcb)
+    }
     while (this.hasRoom()) {
-      const mp = takeData(tcp, tcb)
+      const mp = takeUp(tcp, tcb)
       if (mp === null) return this.tellEnd(tcb)
       // The sender may wait for what the program is about to read.
       if (2 * ((tcb.rcvAdv - tcb.rcvNxt) | 0) <= tcb.rcvBuf) q.next!.forward.wantsWriter = true
@@ -119,6 +133,7 @@ export class Connection implements ConnectionUser, ConnectionEnd {
     const { tcb, transport } = this
     if (tcb === null || this.silent) return
     transport.touch()
+    programRead(transport.tcp, tcb)
     if (this.reason === null) windowOpened(transport.tcp, tcb)
     this.pull()
   }

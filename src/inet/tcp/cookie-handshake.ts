@@ -136,5 +136,6 @@ function openByCookie(tcp: Tcp, listener: Listener, seg: Segment, mss: number): 
     if (cookieSack(seg.tsEcho)) tcb.flags |= F_SACK
     if (cookieEcn(seg.tsEcho)) tcb.flags |= F_ECN
   }
+  tcb.rcvAdv = (tcb.rcvNxt + Math.min(tcb.rcvBuf, WINDOW_FIELD_MAX)) | 0
   join(tcp, tcb, listener, seg, 0)
 }

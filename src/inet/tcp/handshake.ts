@@ -31,6 +31,7 @@ import {
 import { closedIn } from './input.ts'
 import { textIn } from './input-text.ts'
 import type { Listener } from './listener.ts'
+import { LITTLE_BYTES, PRESSURE_HARD, pressure } from './memory.ts'
 import { makeRoomForOne, mayHoldOneMore } from './orphans.ts'
 import { WINDOW_FIELD_MAX } from './receive.ts'
 import type { Segment } from './segment.ts'
@@ -140,7 +141,9 @@ function fillRecord(tcp: Tcp, index: number, listener: Listener, seg: Segment): 
     tcp.host.pathMtu(seg.family, r0, r1, r2, r3),
     listener.settings.maxSegment,
   )
-  const window = Math.min(firstReceiveBytes(tcp, listener.settings), WINDOW_FIELD_MAX)
+  // While memory is spent, as much as is taken then: a burst would be lost but for its first segment.
+  const most = pressure(tcp) === PRESSURE_HARD ? Math.max(mss, LITTLE_BYTES) : WINDOW_FIELD_MAX
+  const window = Math.min(firstReceiveBytes(tcp, listener.settings), most)
   own[index + HO_ANNOUNCED] = (mss << 16) | window
   own[index + HO_LISTENER] = listener.id
   own[index + HO_SENT_US] = tcp.nowUs
@@ -283,15 +286,15 @@ function complete(tcp: Tcp, index: number, listener: Listener, seg: Segment): vo
   tcb.sndUna = own[index + HO_ISS]!
   tcb.rcvNxt = (own[index + HO_IRS]! + 1) | 0
   tcb.challenge = own[index + HO_CHALLENGE]!
+  tcb.rcvAdv = (tcb.rcvNxt + (own[index + HO_ANNOUNCED]! & WINDOW_FIELD_MAX)) | 0
   const rttUs = Math.max(1, (tcp.nowUs - own[index + HO_SENT_US]!) | 0)
   tcp.halfOpen.remove(index)
   join(tcp, tcb, listener, seg, rttUs)
 }
 
-/** The connection begins with the segment that completes it, which may carry data and a FIN, and goes into the listener's queue. */
+/** The connection begins (`rcvNxt`, `rcvAdv` and `sndUna` set) with the segment that completes it, which may carry data and a FIN, and goes into the listener's queue. */
 export function join(tcp: Tcp, tcb: Tcb, listener: Listener, seg: Segment, rttUs: number): void {
   tcb.sndNxt = (tcb.sndUna + 1) | 0
-  tcb.rcvAdv = (tcb.rcvNxt + Math.min(tcb.rcvBuf, WINDOW_FIELD_MAX)) | 0
   assert(tcp.connections.add(tcb), 'two connections with one tuple')
   tcb.flags |= F_UNACCEPTED
   if ((tcb.flags & F_TIMESTAMPS) !== 0 && seg.seq === tcb.rcvNxt) {

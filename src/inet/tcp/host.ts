@@ -59,6 +59,8 @@ export interface TcpHost {
   acceptable(listener: Listener): void
   /** Bytes that were taken with `takeData` and that the program has not had yet: they still count against the window. */
   unread(tcb: Tcb): number
+  /** Memory that these bytes hold, of what was taken with `takeUp`: it counts against the budget. */
+  unreadHeld(tcb: Tcb): number
 
   /** Whether the address is this stack's own, so that a program may bind to it. */
   isLocal(address: IpAddress): boolean

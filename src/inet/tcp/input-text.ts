@@ -3,7 +3,7 @@ import { adjmsg, dropEmptyHead } from '../../streams/mblk/message.ts'
 import { FIN } from '../wire/tcp.ts'
 import { ackNow, dataReceived } from './ack-policy.ts'
 import { enterTimeWait, finish } from './close.ts'
-import { condensed, heldBytes, isLoose, lentBytes, mayStayLoose } from './condense.ts'
+import { condensed, heldBytes, inHeaders, isLoose, lentBytes, mayStayLoose } from './condense.ts'
 import { emitTcbReset } from './emit.ts'
 import {
   clearForInOrder,
@@ -12,11 +12,22 @@ import {
   dropReassembly,
   enqueue,
   type Intake,
+  keptLoose,
   looseCount,
   noteDuplicate,
   takeIntake,
 } from './intake.ts'
-import { PRESSURE_FULL, PRESSURE_HARD, PRESSURE_NONE, pressure } from './memory.ts'
+import {
+  CRUMB_BYTES,
+  littleBytes,
+  PLACE_CRUMB,
+  PLACE_HEADERS,
+  PLACE_NONE,
+  PRESSURE_HARD,
+  PRESSURE_NONE,
+  placeFor,
+  pressure,
+} from './memory.ts'
 import type { Reassembly } from './reassembly.ts'
 import { unreadBytes } from './receive.ts'
 import type { Segment } from './segment.ts'
@@ -77,18 +88,12 @@ function trim(tcp: Tcp, tcb: Tcb, seg: Segment): boolean {
 /** @returns false if it was not taken for want of memory */
 function inOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): boolean {
   const pressed = pressure(tcp)
-  // While the budget is spent, who has nothing to read yet may have a segment's worth, so that everybody comes on.
-  if (pressed >= PRESSURE_HARD && (pressed === PRESSURE_FULL || unreadBytes(tcp, tcb) > 0)) {
+  if (pressed === PRESSURE_HARD && !takeLittle(tcp, tcb, seg)) {
     tcp.counters['memory-pressure']++
     return false
   }
   let { length } = seg
   const data = seg.data!
-  if (pressed === PRESSURE_HARD && length > tcb.rcvMss) {
-    adjmsg(data, tcb.rcvMss - length)
-    length = tcb.rcvMss
-    seg.control &= ~FIN
-  }
   if (intake.reassembly !== null) {
     if ((seg.control & FIN) !== 0) dropReassembly(tcp, intake)
     else {
@@ -108,6 +113,25 @@ function inOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): boolean {
     tcb.rcvNxt = (tcb.rcvNxt + drained) | 0
   }
   dataReceived(tcp, tcb, intake, seg, length)
+  return true
+}
+
+/**
+ * While memory is spent, who has nothing to read yet may have a segment's worth, so that everybody comes on whose program
+ * reads. What is more is cut off.
+ * @returns false if not even that
+ */
+function takeLittle(tcp: Tcp, tcb: Tcb, seg: Segment): boolean {
+  if (unreadBytes(tcp, tcb) > 0) return false
+  const place = placeFor(tcp, seg.length)
+  if (place === PLACE_NONE) return false
+  const most = place === PLACE_CRUMB ? CRUMB_BYTES : littleBytes(tcb)
+  if (seg.length > most) {
+    adjmsg(seg.data!, most - seg.length)
+    seg.length = most
+    seg.control &= ~FIN
+  }
+  if (place === PLACE_HEADERS) seg.data = inHeaders(tcp, seg.data!)
   return true
 }
 
@@ -146,9 +170,15 @@ function outOfOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): void {
   let data = seg.data!
   seg.data = null
   if (pressed !== PRESSURE_NONE) tcp.intakes.squeeze(tcp)
-  if (isLoose(seg.length, heldBytes(data)) && !mayStayLoose(tcp, looseCount(intake)))
-    data = condensed(tcp, data)
+  const held = heldBytes(data)
+  if (isLoose(seg.length, held)) {
+    if (mayStayLoose(tcp, looseCount(intake))) keptLoose(intake, seg.length, held)
+    else data = condensed(tcp, data)
+  }
+  const { loose } = reassembly
   tcp.memoryUsed += reassembly.insert(data, seg.seq, seg.length)
+  // What was there already was cut off.
+  if (reassembly.loose > loose && !isLoose(seg.length, held)) intake.untried++
   if (reassembly.duplicateLeft === reassembly.duplicateRight) return
   counters['duplicate-data']++
   if ((tcb.flags & F_SACK) !== 0) noteDuplicate(intake, reassembly.duplicateLeft, reassembly.duplicateRight)
@@ -158,7 +188,7 @@ function outOfOrder(tcp: Tcp, tcb: Tcb, intake: Intake, seg: Segment): void {
 function holdsTooMuch(tcp: Tcp, tcb: Tcb, intake: Intake, reassembly: Reassembly): boolean {
   if (reassembly.held <= 4 * tcb.rcvBuf) return false
   if (reassembly.held <= 4 * tcb.rcvBuf + lentBytes(tcp)) return false
-  if (reassembly.loose > 0) condenseStored(tcp, intake)
+  condenseStored(tcp, intake)
   return reassembly.held > 4 * tcb.rcvBuf + lentBytes(tcp)
 }
 

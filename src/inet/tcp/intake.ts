@@ -6,22 +6,26 @@ import { freemsg } from '../../streams/mblk/alloc.ts'
 import { FRAME_BLOCK_BYTES } from '../../streams/mblk/arena.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { messageBytes } from '../../streams/mblk/message.ts'
-import { COALESCE_BYTES, coalesce, condensed, heldBytes, isLoose, mayStayLoose } from './condense.ts'
-import { PRESSURE_NONE, pressure } from './memory.ts'
-import { Reassembly } from './reassembly.ts'
-import { F_URGENT_IN, type Tcb } from './tcb.ts'
+import {
+  COALESCE_BYTES,
+  canShrink,
+  coalesce,
+  condensed,
+  heldBytes,
+  isLoose,
+  mayStayLoose,
+} from './condense.ts'
+import type { Reassembly } from './reassembly.ts'
+import type { Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
 
-/** A record of a connection that received nothing for so long, and holds nothing, goes back to the pool. */
-const IDLE_MS = 1_000
-/** How often connections that memory keeps small are looked at: no peer waits for its persist timer. */
-const RELIEF_MS = 50
-/** Records in the pool; more are left to the garbage collector. */
-const POOL_MAX = 1_024
-/** Records that {@link IntakePool.expire} looks at in one go: many take their turns within {@link IDLE_MS}. */
-const LOOKS = 256
 /** Segments at the beginning that are acknowledged at once, so that the peer's slow start is not held up (as Linux). */
 export const QUICK_ACKS = 16
+/** Messages that {@link condenseStored} copies in one go. */
+const CONDENSE_MAX = 128
+/** It looks at all messages of a connection, so that there has to be one in so many that it may gain from. */
+const CONDENSE_LOOKS = 64
+
 export class Intake {
   tcb: Tcb | null = null
   /** Messages in order, linked by `next`. */
@@ -31,8 +35,14 @@ export class Intake {
   bytes = 0
   /** What they hold in memory. */
   held = 0
+  /** How many these are. */
+  messages = 0
   /** Messages among these that hold much more than they need, see `condense.ts`. */
   loose = 0
+  /** Loose messages, here and out of order, that came since condensing was last tried, and may have gone again. */
+  untried = 0
+  /** What went up to the stream's head and is not known to be read: what it holds counts against the budget. */
+  lent = 0
   /** Small messages were put behind the last one: its block is to be filled. */
   joining = false
   reassembly: Reassembly | null = null
@@ -66,163 +76,6 @@ export class Intake {
   previous: Intake | null = null
 }
 
-/** Records in use, the one that was looked at longest ago first, and records to be used again. */
-export class IntakePool {
-  private free: Intake | null = null
-  private freeReassembly: Reassembly | null = null
-  private freeCount = 0
-  private freeReassemblyCount = 0
-  private oldest: Intake | null = null
-  private newest: Intake | null = null
-  inUse = 0
-  /** Records whose connections' windows were kept small for want of memory. */
-  private heldBack = 0
-  private lookAt = 0
-
-  take(tcb: Tcb): Intake {
-    let intake = this.free
-    if (intake === null) intake = new Intake()
-    else {
-      this.free = intake.next
-      this.freeCount--
-    }
-    intake.tcb = tcb
-    intake.quickAcks = QUICK_ACKS
-    intake.answers = false
-    intake.lastBytes = 0
-    this.link(intake)
-    this.inUse++
-    return intake
-  }
-
-  give(intake: Intake): void {
-    this.unlink(intake)
-    this.inUse--
-    intake.tcb = null
-    intake.hasFin = false
-    intake.hasDuplicate = false
-    intake.sawCe = false
-    intake.tuning = false
-    if (intake.heldBack) this.release(intake)
-    if (this.freeCount >= POOL_MAX) return
-    this.freeCount++
-    intake.next = this.free
-    this.free = intake
-  }
-
-  takeReassembly(): Reassembly {
-    const reassembly = this.freeReassembly
-    if (reassembly === null) return new Reassembly()
-    this.freeReassembly = reassembly.next
-    this.freeReassemblyCount--
-    reassembly.next = null
-    return reassembly
-  }
-
-  /** @param reassembly - empty */
-  giveReassembly(reassembly: Reassembly): void {
-    if (this.freeReassemblyCount >= POOL_MAX / 16) return
-    this.freeReassemblyCount++
-    reassembly.next = this.freeReassembly
-    this.freeReassembly = reassembly
-  }
-
-  /** Notes that memory kept a window small: {@link expire} has it announced anew when there is some. */
-  holdBack(tcp: Tcp, intake: Intake): void {
-    if (intake.heldBack) return
-    intake.heldBack = true
-    this.heldBack++
-    if (((this.lookAt - tcp.nowMs) | 0) <= RELIEF_MS) return
-    this.lookAt = (tcp.nowMs + RELIEF_MS) | 0
-    tcp.host.timerMoved()
-  }
-
-  private release(intake: Intake): void {
-    intake.heldBack = false
-    this.heldBack--
-  }
-
-  /**
-   * Looks at some records, so that those of idle connections come back as fast as new ones are needed.
-   * @param opened - called for those whose window memory kept small, when it does no longer
-   */
-  sweep(tcp: Tcp, looks: number, opened: ((tcp: Tcp, tcb: Tcb) => void) | null = null): void {
-    const relief = opened !== null && this.heldBack > 0 && pressure(tcp) === PRESSURE_NONE
-    for (let i = 0; i < looks && this.oldest !== null; i++) {
-      const intake = this.oldest
-      const tcb = intake.tcb!
-      if (isIdle(tcp, tcb, intake)) {
-        tcb.intake = null
-        this.give(intake)
-      } else {
-        this.unlink(intake)
-        this.link(intake)
-        if (!relief || !intake.heldBack) continue
-        this.release(intake)
-        opened(tcp, tcb)
-      }
-    }
-  }
-
-  /** Memory is short: two records at a time give back what they hold beyond their need. As many turns as segments that come meanwhile. */
-  squeeze(tcp: Tcp): void {
-    for (let i = 0; i < 2 && this.oldest !== null; i++) {
-      const intake = this.oldest
-      this.unlink(intake)
-      this.link(intake)
-      if (looseCount(intake) > 0) condenseStored(tcp, intake)
-    }
-  }
-
-  /** When to call {@link expire} next; null while no record is in use. */
-  pollAt(): number | null {
-    return this.inUse === 0 ? null : this.lookAt
-  }
-
-  /** Has idle connections give their records back, also when nothing comes any more. @param opened - as of {@link sweep} */
-  expire(tcp: Tcp, opened: (tcp: Tcp, tcb: Tcb) => void): void {
-    if (this.inUse === 0 || ((tcp.nowMs - this.lookAt) | 0) < 0) return
-    this.sweep(tcp, Math.min(LOOKS, this.inUse), opened)
-    this.wait(tcp)
-  }
-
-  /** Sets the next look, so that every record is looked at once in {@link IDLE_MS}. */
-  wait(tcp: Tcp): void {
-    const turns = Math.ceil(this.inUse / LOOKS)
-    const wait = Math.max(1, Math.floor(IDLE_MS / Math.max(1, turns)))
-    this.lookAt = (tcp.nowMs + (this.heldBack > 0 ? Math.min(wait, RELIEF_MS) : wait)) | 0
-  }
-
-  private link(intake: Intake): void {
-    intake.previous = this.newest
-    intake.next = null
-    if (this.newest === null) this.oldest = intake
-    else this.newest.next = intake
-    this.newest = intake
-  }
-
-  private unlink(intake: Intake): void {
-    if (intake.previous === null) this.oldest = intake.next
-    else intake.previous.next = intake.next
-    if (intake.next === null) this.newest = intake.previous
-    else intake.next.previous = intake.previous
-    intake.next = null
-    intake.previous = null
-  }
-}
-
-function isIdle(tcp: Tcp, tcb: Tcb, intake: Intake): boolean {
-  return (
-    intake.first === null &&
-    intake.reassembly === null &&
-    !intake.hasFin &&
-    !intake.hasDuplicate &&
-    !intake.heldBack &&
-    (tcb.flags & F_URGENT_IN) === 0 &&
-    ((tcp.nowMs - tcb.lastInAt) | 0) > IDLE_MS
-  )
-}
-
 /** The connection's record, taken from the pool if it has none. */
 export function takeIntake(tcp: Tcp, tcb: Tcb): Intake {
   if (tcb.intake !== null) return tcb.intake
@@ -235,13 +88,18 @@ export function takeIntake(tcp: Tcp, tcb: Tcb): Intake {
   return tcb.intake
 }
 
-/** Gives the record back. @param keepData - what is in order and not taken stays, and so does the record if there is any */
+/**
+ * Gives the record back, unless there is something that its program has still to read.
+ * @param keepData - what is in order and not taken stays
+ */
 export function releaseIntake(tcp: Tcp, tcb: Tcb, keepData: boolean): void {
   const { intake } = tcb
   if (intake === null) return
   dropReassembly(tcp, intake)
   if (keepData && intake.first !== null) return
   while (intake.first !== null) freemsg(dequeue(tcp, intake)!)
+  settleLent(tcp, tcb)
+  if (intake.lent > 0) return
   tcb.intake = null
   tcp.intakes.give(intake)
 }
@@ -264,11 +122,13 @@ export function dropReassembly(tcp: Tcp, intake: Intake): void {
  */
 export function enqueue(tcp: Tcp, intake: Intake, mp: Mblk, length: number): void {
   let held = heldBytes(mp)
-  if (isLoose(length, held) && (intake.joining || !mayStayLoose(tcp, looseCount(intake)))) {
+  if (isLoose(length, held)) {
+    const full = intake.joining || !mayStayLoose(tcp, looseCount(intake))
     const small = length <= COALESCE_BYTES && intake.last !== null
-    if (small && joinLast(tcp, intake, intake.last!, mp, length)) return
+    if (full && small && joinLast(tcp, intake, intake.last!, mp, length)) return
     // A frame's block is the next to be filled.
-    if (!small || held > FRAME_BLOCK_BYTES) mp = condensed(tcp, mp)
+    if (full && (!small || held > FRAME_BLOCK_BYTES)) mp = condensed(tcp, mp)
+    else keptLoose(intake, length, held)
     held = heldBytes(mp)
   }
   mp.next = null
@@ -278,8 +138,14 @@ export function enqueue(tcp: Tcp, intake: Intake, mp: Mblk, length: number): voi
   intake.last = mp
   intake.bytes += length
   intake.held += held
+  intake.messages++
   if (isLoose(length, held)) intake.loose++
   tcp.memoryUsed += held
+}
+
+/** A loose message stays as it is, for {@link condenseStored} to find if memory becomes short. */
+export function keptLoose(intake: Intake, length: number, held: number): void {
+  if (canShrink(length, held)) intake.untried++
 }
 
 /** Loose messages of the connection, in order and out of order. */
@@ -313,9 +179,29 @@ export function dequeue(tcp: Tcp, intake: Intake): Mblk | null {
   const size = messageBytes(mp)
   intake.bytes -= size
   intake.held -= held
+  intake.messages--
   if (isLoose(size, held)) intake.loose--
   tcp.memoryUsed -= held
   return mp
+}
+
+/** {@link dequeue} for a stream: what it holds still counts against the budget, until {@link settleLent} finds it read. */
+export function lend(tcp: Tcp, intake: Intake): Mblk | null {
+  const { held } = intake
+  const mp = dequeue(tcp, intake)
+  const lent = held - intake.held
+  intake.lent += lent
+  tcp.memoryUsed += lent
+  return mp
+}
+
+/** Has what a program read meanwhile count no more. */
+export function settleLent(tcp: Tcp, tcb: Tcb): void {
+  const { intake } = tcb
+  if (intake === null || intake.lent === 0) return
+  const lent = tcb.user === null ? 0 : tcp.host.unreadHeld(tcb)
+  tcp.memoryUsed += lent - intake.lent
+  intake.lent = lent
 }
 
 /**
@@ -324,7 +210,7 @@ export function dequeue(tcp: Tcp, intake: Intake): Mblk | null {
  */
 export function drainReassembly(tcp: Tcp, intake: Intake, rcvNxt: number): number {
   const reassembly = intake.reassembly!
-  const { bytes, held, loose } = reassembly
+  const { bytes, held, loose, messages } = reassembly
   const mp = reassembly.takeAt(rcvNxt)
   if (mp === null) return 0
   const taken = bytes - reassembly.bytes
@@ -336,6 +222,7 @@ export function drainReassembly(tcp: Tcp, intake: Intake, rcvNxt: number): numbe
   reassembly.takenLast = null
   intake.bytes += taken
   intake.held += held - reassembly.held
+  intake.messages += messages - reassembly.messages
   intake.loose += loose - reassembly.loose
   if (reassembly.count === 0) {
     intake.reassembly = null
@@ -344,18 +231,27 @@ export function drainReassembly(tcp: Tcp, intake: Intake, rcvNxt: number): numbe
   return taken
 }
 
-/** Memory is short: loose messages, in order and out of order, move to blocks of their size. */
+/**
+ * Memory is short: loose messages, in order and out of order, move to blocks of their size, {@link CONDENSE_MAX} in one go.
+ * Each is tried once, so that what a peer's segment can cost does not grow with what is stored.
+ */
 export function condenseStored(tcp: Tcp, intake: Intake): void {
+  const { reassembly } = intake
+  const messages = intake.messages + (reassembly === null ? 0 : reassembly.messages)
+  if (intake.untried === 0 || CONDENSE_LOOKS * intake.untried < messages) return
+  let left = CONDENSE_MAX
   let previous: Mblk | null = null
-  for (let mp = intake.first; mp !== null && intake.loose > 0; mp = mp.next) {
+  for (let mp = intake.first; mp !== null && left > 0; mp = mp.next) {
     const { next } = mp
     const before = heldBytes(mp)
     const other = condensed(tcp, mp)
     if (other !== mp) {
-      const saved = before - heldBytes(other)
-      tcp.memoryUsed -= saved
-      intake.held -= saved
-      intake.loose--
+      left--
+      const size = messageBytes(other)
+      const after = heldBytes(other)
+      tcp.memoryUsed += after - before
+      intake.held += after - before
+      if (isLoose(size, before) && !isLoose(size, after)) intake.loose--
       other.next = next
       if (previous === null) intake.first = other
       else previous.next = other
@@ -364,11 +260,13 @@ export function condenseStored(tcp: Tcp, intake: Intake): void {
     }
     previous = mp
   }
-  const { reassembly } = intake
-  if (reassembly === null || reassembly.loose === 0) return
-  const { held } = reassembly
-  reassembly.replaceEach(mp => condensed(tcp, mp))
-  tcp.memoryUsed += reassembly.held - held
+  if (reassembly !== null && reassembly.loose > 0 && left > 0) {
+    const { held } = reassembly
+    left = reassembly.replaceEach(mp => condensed(tcp, mp), left)
+    tcp.memoryUsed += reassembly.held - held
+  }
+  // What was not moved although it was looked at has nowhere to go.
+  intake.untried = left > 0 ? 0 : Math.max(1, intake.untried - CONDENSE_MAX)
 }
 
 /** Takes away stored data that new data in order covers. @returns bytes of the new data that remain */

@@ -131,7 +131,7 @@ describe('inet/tcp/reassembly', () => {
       if (heldBytes(mp) === 256) return mp
       freemsg(mp)
       return piece(a, 100, 1)
-    })
+    }, 2)
     expect(before - r.held).toBe(2_048 - 256)
     expect([...takeAll(r, 100)]).toEqual(Array.from({ length: 6 }, (_, i) => byteAt(100 + i)))
     a.assertWhole()

@@ -184,15 +184,20 @@ export class Reassembly {
       : -1
   }
 
-  /** Calls for every message, lowest first; what it returns, of the same bytes, takes the message's place. */
-  replaceEach(replace: (mp: Mblk) => Mblk): void {
+  /**
+   * Calls for every message, lowest first; what it returns, of the same bytes, takes the message's place.
+   * @param most - it ends when so many were replaced; @returns how many of these remain
+   */
+  replaceEach(replace: (mp: Mblk) => Mblk, most: number): number {
     for (let place = 0; place < this.count; place++) {
       const slot = this.order[place]!
       for (let mp: Mblk | null = this.firsts[slot]!; mp !== null; mp = mp.next) {
+        if (most === 0) return 0
         const { next, prev } = mp
         const before = heldBytes(mp)
         const other = replace(mp)
         if (other === mp) continue
+        most--
         const size = messageBytes(other)
         const after = heldBytes(other)
         this.held += after - before
@@ -206,6 +211,7 @@ export class Reassembly {
         mp = other
       }
     }
+    return most
   }
 
   /** The first place whose range ends at `seq` or behind it. */

@@ -36,13 +36,17 @@ describe('inet/tcp: the window', () => {
     for (const peer of others) {
       // Filled up to its window's edge: there is nothing that it may send.
       peer.tcb.rcvAdv = (peer.next + 500) | 0
+      t.unreadBytes = 0
       peer.data(pattern(500))
+      // Who has read everything may send a segment's worth, and these have not.
+      t.unreadBytes = 1
       t.read(peer.tcb)
     }
     expect(t.take().filter(s => s.toPort > 1_000 && s.window > 0).length).toBe(0)
     t.advance(5_000)
     expect(t.take().filter(s => s.toPort > 1_000)).toEqual([])
     expect(pressure(t.tcp)).toBe(PRESSURE_HARD)
+    t.unreadBytes = 0
     t.read(hog!.tcb)
     t.take()
     t.advance(100)
@@ -130,7 +134,11 @@ describe('inet/tcp: the window', () => {
     t.discard(peer.tcb)
     const { tcp } = t
     tcp.memoryUsed += tcp.settings.memoryBytes
+    t.unreadBytes = 1
     expect(receiveWindow(tcp, peer.tcb)).toBe(0)
+    // A segment's worth for whoever has read everything, as much as is taken then.
+    t.unreadBytes = 0
+    expect(receiveWindow(tcp, peer.tcb)).toBe(2_048 - 128)
     tcp.memoryUsed -= Math.floor(tcp.settings.memoryBytes / 5)
     expect(receiveWindow(tcp, peer.tcb)).toBe(16 * 1_000)
     tcp.memoryUsed = 0

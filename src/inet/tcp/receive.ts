@@ -5,8 +5,8 @@
 import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { ackNow } from './ack-policy.ts'
 import { tuneBuffer } from './auto-tune.ts'
-import { dequeue, releaseIntake } from './intake.ts'
-import { PRESSURE_HARD, PRESSURE_NONE, pressure } from './memory.ts'
+import { dequeue, lend, releaseIntake, settleLent } from './intake.ts'
+import { littleBytes, PRESSURE_HARD, PRESSURE_NONE, pressure } from './memory.ts'
 import { CLOSED, ESTABLISHED } from './states.ts'
 import { F_FIN_RECEIVED, F_ORPHAN, F_UNACCEPTED, type Tcb } from './tcb.ts'
 import type { Tcp } from './tcp.ts'
@@ -28,6 +28,19 @@ export function takeData(tcp: Tcp, tcb: Tcb): Mblk | null {
   const mp = dequeue(tcp, intake)
   if (intake.first === null && tcb.state === CLOSED) releaseIntake(tcp, tcb, false)
   return mp
+}
+
+/** {@link takeData} for whoever answers `host.unreadHeld`: the message counts against the budget until it is read. */
+export function takeUp(tcp: Tcp, tcb: Tcb): Mblk | null {
+  return tcb.intake === null ? null : lend(tcp, tcb.intake)
+}
+
+/** The program read something of what was taken with {@link takeUp}. */
+export function programRead(tcp: Tcp, tcb: Tcb): void {
+  settleLent(tcp, tcb)
+  const { intake } = tcb
+  if (tcb.state === CLOSED && intake !== null && intake.first === null && intake.lent === 0)
+    releaseIntake(tcp, tcb, false)
 }
 
 /** Whether the peer's FIN is in order and everything before it was taken. */
@@ -58,10 +71,12 @@ export function receiveWindow(tcp: Tcp, tcb: Tcb): number {
   const scale = tcb.scales >> 8
   // A FIN stands beyond the edge of a window that was full.
   const announced = Math.max(0, (tcb.rcvAdv - tcb.rcvNxt) | 0)
-  let free = (tcb.rcvBuf - unreadBytes(tcp, tcb)) | 0
+  const unread = unreadBytes(tcp, tcb)
+  let free = (tcb.rcvBuf - unread) | 0
   const pressed = pressure(tcp)
   if (pressed !== PRESSURE_NONE && tcb.intake !== null) tcp.intakes.holdBack(tcp, tcb.intake)
-  if (pressed >= PRESSURE_HARD) free = 0
+  // As much as is taken then.
+  if (pressed === PRESSURE_HARD) free = unread > 0 ? 0 : Math.min(free, littleBytes(tcb))
   else if (pressed !== PRESSURE_NONE) free = Math.min(free, PRESSED_SEGMENTS * tcb.rcvMss)
   // RFC 9293 §3.8.6.2.2 (MUST-39): the edge stands still until it can move by a segment, or half of the buffer.
   if (free - announced < Math.min(tcb.rcvBuf >> 1, tcb.rcvMss)) free = announced
@@ -79,6 +94,7 @@ export function windowOpened(tcp: Tcp, tcb: Tcb): void {
   const announced = (tcb.rcvAdv - tcb.rcvNxt) | 0
   const window = receiveWindow(tcp, tcb)
   // Every segment that comes is answered with the window of the moment, so that only a sender that may be waiting for it needs more.
-  if (window < 2 * announced || window - announced < Math.min(tcb.rcvBuf >> 1, 2 * tcb.rcvMss)) return
+  const least = pressure(tcp) === PRESSURE_HARD ? tcb.rcvMss : 2 * tcb.rcvMss
+  if (window < 2 * announced || window - announced < Math.min(tcb.rcvBuf >> 1, least)) return
   ackNow(tcp, tcb)
 }

@@ -252,6 +252,10 @@ export class Transport implements TcpHost {
     return tcb.user instanceof Connection ? tcb.user.unread() : 0
   }
 
+  unreadHeld(tcb: Tcb): number {
+    return tcb.user instanceof Connection ? tcb.user.unreadHeld() : 0
+  }
+
   isLocal(address: IpAddress): boolean {
     return this.paths?.isLocal(address) ?? false
   }

@@ -124,6 +124,7 @@ export class TcpTest implements TcpHost {
   urgent = (tcb: Tcb): void => this.note('urgent', tcb)
   acceptable = (): void => this.note('acceptable', null)
   unread = (): number => this.unreadBytes
+  unreadHeld = (): number => 0
   isLocal = (given: IpAddress): boolean => this.local.some(own => sameAddress(own, given))
   sourceFor = (remote: IpAddress): IpAddress | null =>
     this.routeExists ? (this.local.find(own => own.family === remote.family) ?? null) : null
