@@ -325,7 +325,7 @@ withPrograms('putnext curl with servers of the kernel', ['python3', 'openssl'], 
     const server = site.run('openssl', ['s_server', '-accept', '8443', '-www', '-key', key, '-cert', cert])
     await server.said(/ACCEPT/)
     const refused = await putnext(`curl NODE https://${KERNEL4}:8443/`)
-    expect(refused.code).toBe(77)
+    expect(refused.code).toBe(60)
     expect(refused.stderr).toContain('-k to go on')
     expect((await putnext(`curl NODE -k https://${KERNEL4}:8443/`)).stdout).toContain('s_server')
     const trusted = `curl NODE --cacert ${cert} https://kernel.test:8443/ --resolve kernel.test:8443:${KERNEL4}`
