@@ -319,12 +319,14 @@ export class MappedChannel implements Channel, ChannelUser {
       if (waiting === 0) return came
       came = true
       for (let i = 0; i < waiting && !this.paused; i++) {
-        if (!this.take(reader.entry)) {
+        const { entry } = reader
+        // First: what fails while it is taken is not taken twice.
+        reader.next()
+        if (!this.take(entry)) {
           this.end('malformed')
           return true
         }
         if (this.closed) return true
-        reader.next()
       }
       if (reader.release()) this.ring()
     }

@@ -30,7 +30,7 @@ import { messageBytes } from '../streams/mblk/message.ts'
 import { M_DATA, M_PCPROTO } from '../streams/mblk/types.ts'
 import type { AnyQueue } from '../streams/module.ts'
 import { putnext } from '../streams/putnext.ts'
-import { canputnext, FLUSHALL, flushq, getq, putq, qenable } from '../streams/queue.ts'
+import { canputnext, FLUSHALL, flushq, getq, putbq, putq, qenable } from '../streams/queue.ts'
 import type { ClientPort, RemoteStream } from './client-port.ts'
 import {
   ABORT,
@@ -56,7 +56,7 @@ import {
   URGENT,
   URGENT_DATA,
 } from './protocol.ts'
-import { sendData } from './send-data.ts'
+import { frontCost, sendFront } from './send-data.ts'
 
 export interface StreamNames {
   readonly local: SocketName
@@ -250,24 +250,40 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
   write(mp: Mblk): void {
     const wq = this.q.other
     if (this.reason !== null) freemsg(mp)
-    else if (wq.first === null && (mp.type !== M_DATA || this.maySend)) this.pass(mp)
-    else putq(wq, mp)
+    else if (wq.first === null && (mp.type !== M_DATA || this.maySend)) {
+      const rest = this.pass(mp)
+      if (rest !== null) putq(wq, rest)
+    } else putq(wq, mp)
   }
 
   serveWrite(): void {
     const wq = this.q.other
     while (wq.first !== null) {
       if (this.reason === null && wq.first.type === M_DATA && !this.maySend) return
-      this.pass(getq(wq)!)
+      const rest = this.pass(getq(wq)!)
+      if (rest !== null) putbq(wq, rest)
     }
   }
 
-  private pass(mp: Mblk): void {
-    if (this.reason !== null) return freemsg(mp)
-    if (mp.type === M_DATA) {
-      this.credit -= sendData(this.port, this.id, mp)
-      return
+  /**
+   * @param mp - consumed: a primitive, or data when it {@link maySend}
+   * @returns what is left of data that is longer than the credit: the node would end a client that sends it
+   */
+  private pass(mp: Mblk): Mblk | null {
+    if (this.reason === null && mp.type === M_DATA) {
+      let rest: Mblk | null = mp
+      do {
+        this.credit -= frontCost(rest)
+        rest = sendFront(this.port, this.id, rest)
+      } while (rest !== null && this.maySend)
+      return rest
     }
+    this.obey(mp)
+    return null
+  }
+
+  private obey(mp: Mblk): void {
+    if (this.reason !== null) return freemsg(mp)
     const primitive = primitiveOf(mp)
     freemsg(mp)
     if (primitive === ORDREL_REQ) this.sendShutdown()
@@ -318,7 +334,8 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
   private sendLeftover(): void {
     while (this.leftover.length > 0) {
       if (this.leftover[0]!.type === M_DATA && !this.maySend) return
-      this.pass(this.leftover.shift()!)
+      const rest = this.pass(this.leftover.shift()!)
+      if (rest !== null) this.leftover.unshift(rest)
     }
     this.port.send(this.id, CLOSE, 0, null)
     this.reason = 'done'

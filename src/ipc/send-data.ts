@@ -10,27 +10,41 @@ export interface FrameSink {
 }
 
 /**
+ * Sends one body, of the front of a message.
+ * @param mp - consumed
+ * @returns the rest, the caller's; null if all of it went
+ */
+export function sendFront(sink: FrameSink, stream: number, mp: Mblk): Mblk | null {
+  const size = messageBytes(mp)
+  if (size <= BODY_BYTES_MAX) {
+    sink.send(stream, DATA, 0, mp)
+    return null
+  }
+  const part = dupmsg(mp)
+  // Too many views are alive: longer than the other end takes, so that it would end us. It cannot be, with the bounds of an arena.
+  if (part === null) {
+    freemsg(mp)
+    return null
+  }
+  adjmsg(part, BODY_BYTES_MAX - size)
+  adjmsg(mp, BODY_BYTES_MAX)
+  sink.send(stream, DATA, 0, part)
+  return dropEmptyHead(mp)
+}
+
+/** What the next body of a message costs of the credit. */
+export const frontCost = (mp: Mblk): number => costOf(Math.min(messageBytes(mp), BODY_BYTES_MAX))
+
+/**
+ * Sends all of a message.
  * @param mp - consumed
  * @returns what it costs of the credit
  */
 export function sendData(sink: FrameSink, stream: number, mp: Mblk): number {
   let cost = 0
-  let size = messageBytes(mp)
-  while (size > BODY_BYTES_MAX) {
-    const part = dupmsg(mp)
-    // Too many views are alive: longer than the other end takes, so that it would end us. It cannot be, with the bounds of an arena.
-    if (part === null) break
-    adjmsg(part, BODY_BYTES_MAX - size)
-    adjmsg(mp, BODY_BYTES_MAX)
-    mp = dropEmptyHead(mp)
-    sink.send(stream, DATA, 0, part)
-    cost += costOf(BODY_BYTES_MAX)
-    size -= BODY_BYTES_MAX
+  for (let rest: Mblk | null = mp; rest !== null; ) {
+    cost += frontCost(rest)
+    rest = sendFront(sink, stream, rest)
   }
-  if (size > BODY_BYTES_MAX) {
-    freemsg(mp)
-    return cost
-  }
-  sink.send(stream, DATA, 0, mp)
-  return cost + costOf(size)
+  return cost
 }

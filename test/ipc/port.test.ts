@@ -1,4 +1,5 @@
 /** Programs that have the sockets of a node through its port, plain and mapped: the same scenarios on both. */
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -8,8 +9,10 @@ import { tryShim } from '../../src/host/shim.ts'
 import { until } from '../../src/node/testing.ts'
 import { netOn, type Socket } from '../../src/socket/net.ts'
 import { TcpConnection, TcpListener } from '../../src/socket/tcp-endpoint.ts'
-import { freemsg } from '../../src/streams/mblk/alloc.ts'
+import { dupb, freemsg } from '../../src/streams/mblk/alloc.ts'
+import type { Mblk } from '../../src/streams/mblk/mblk.ts'
 import { messageBytes } from '../../src/streams/mblk/message.ts'
+import { messageFrom, readMessage } from '../../src/streams/mblk/pullup.ts'
 import { echo, echoOn, exchange, FAR, NEAR, noise, Pair, sha } from './programs.ts'
 
 const absent = tryShim() === null
@@ -210,6 +213,69 @@ describe.skipIf(absent).each(HOWS)(`ipc, $port${absent ? ' (skipped: no native s
     expect(sent).toBeLessThan(16 * 1024 * 1024)
     connection.abort()
     listener.accept()?.close()
+    listener.close()
+  })
+
+  it('messages longer than the credit that is left go in parts: the client is not ended for them', async () => {
+    const client = await pair.attach(how)
+    const listener = TcpListener.open(pair.far.runtime, { port: 0, address: '0.0.0.0' })
+    const connection = TcpConnection.connect(client.runtime, { address: FAR, port: listener.local.port })
+    // One block, and messages that are many views of it: its memory is no bound.
+    const bytes = noise(65_536)
+    const block = messageFrom(client.runtime.arena, bytes, 0, bytes.length, 'edge')!
+    const views = 64
+    const total = 4 * views * bytes.length
+    let sent = 0
+    let ended: StackError | null = null
+    client.onDown = error => {
+      ended = error
+    }
+    let held: Mblk | null = null
+    const send = (): void => {
+      while (sent < total) {
+        if (held === null)
+          for (let i = 0; i < views; i++) {
+            const view = dupb(block)!
+            view.cont = held
+            held = view
+          }
+        if (!connection.putmsg(held!)) return
+        held = null
+        sent += views * bytes.length
+      }
+    }
+    connection.onWritable = send
+    connection.onConnect = send
+    // Nobody reads over there until all stands still: TCP is full, and the credit used up.
+    let before = -1
+    await until(async () => {
+      before = sent
+      await wait(100)
+      return sent > 0 && sent === before
+    }, 'the program to be stopped')
+    expect(ended).toBeNull()
+    const hash = createHash('sha256')
+    const wanted = createHash('sha256')
+    for (let i = 0; i < total; i += bytes.length) wanted.update(bytes)
+    let got = 0
+    const far = listener.accept()!
+    const read = (): void => {
+      for (let mp = far.getmsg(); mp !== null; mp = far.getmsg()) {
+        const part = new Uint8Array(messageBytes(mp))
+        readMessage(mp, 0, part, 0, part.length, 'edge')
+        hash.update(part)
+        got += part.length
+        freemsg(mp)
+      }
+    }
+    far.onReadable = read
+    read()
+    await until(() => got === total || ended !== null, 'all to arrive')
+    expect(ended).toBeNull()
+    expect(hash.digest('hex')).toBe(wanted.digest('hex'))
+    freemsg(block)
+    connection.close()
+    far.close()
     listener.close()
   })
 
