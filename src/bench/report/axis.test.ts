@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { axisFor, bytesText, countAxis, logAxis, sizeAxis } from './axis.ts'
+import { axisFor, bytesText, countAxis, linearAxis, logAxis, sizeAxis } from './axis.ts'
 import { apart } from './labels.ts'
 import { digits, narrowRange, rangeText } from './numbers.ts'
 import { escapeText, wrap } from './svg.ts'
@@ -29,6 +29,27 @@ describe('bench/report/axis', () => {
       expect(axis.ticks.length).toBeGreaterThan(0)
       expect(Number.isFinite(logAxis(values, [0, 100]).place(1))).toBe(true)
     }
+  })
+
+  it('a point without a number is not on the axis, and does not keep the others from it', () => {
+    for (const odd of [null as never, Number.NaN, undefined as never, Number.POSITIVE_INFINITY, -Infinity]) {
+      for (const make of [axisFor, linearAxis, logAxis, countAxis]) {
+        const axis = make([1, odd, 10], [0, 100])
+        expect(axis.place(10)).toBe(100)
+        expect(axis.ticks.length).toBeLessThan(12)
+        for (const { at } of axis.ticks) expect(Number.isFinite(at)).toBe(true)
+      }
+      for (const make of [axisFor, linearAxis, logAxis]) expect(make([odd], [0, 100]).place(0)).toBe(0)
+      expect(sizeAxis([64, odd, 256], [0, 100]).ticks).toHaveLength(2)
+    }
+  })
+
+  it('the smallest and the largest numbers have an end, too', () => {
+    for (const values of [
+      [5e-324, 1],
+      [1, Number.MAX_VALUE],
+    ])
+      expect(logAxis(values, [0, 100]).ticks.length).toBeLessThan(1_000)
   })
 
   it('texts of ticks do not run into each other', () => {

@@ -34,12 +34,21 @@ export function bytesText(bytes: number): string {
   return `${figure(bytes / (KIBI * KIBI))}\u00a0MiB`
 }
 
+/** Beyond these, rounding up or down to a tick's number ends in infinity or in 0. */
+const MAGNITUDE_MAX = 1e300
+const MAGNITUDE_MIN = 1e-300
+
+/** A measurement that failed has no number, or none that has a place. */
+const placeable = (values: readonly number[]): number[] =>
+  values.filter(value => Number.isFinite(value) && Math.abs(value) <= MAGNITUDE_MAX)
+
 /** Linear from 0, unless that would hide the small ones. */
 export function axisFor(
-  values: readonly number[],
+  given: readonly number[],
   span: Span,
   text: (value: number) => string = tickText,
 ): Axis {
+  const values = placeable(given)
   const positive = values.filter(value => value > 0)
   const spread = positive.length === 0 ? 1 : Math.max(...positive) / Math.min(...positive)
   return spread > LOG_RATIO && values.every(value => value >= 0)
@@ -48,7 +57,8 @@ export function axisFor(
 }
 
 /** Contains 0, and ends where the values end: the frame shows the range. */
-export function linearAxis(values: readonly number[], span: Span, text = tickText): Axis {
+export function linearAxis(given: readonly number[], span: Span, text = tickText): Axis {
+  const values = placeable(given)
   const top = Math.max(0, ...values)
   const bottom = Math.min(0, ...values)
   const scale = scaleLinear()
@@ -59,8 +69,9 @@ export function linearAxis(values: readonly number[], span: Span, text = tickTex
 }
 
 /** Values of 0 (and below, as noise around 0 is) stand at the beginning, with a gap before the others. */
-export function logAxis(values: readonly number[], span: Span, text = tickText): Axis {
-  const positive = values.filter(value => value > 0)
+export function logAxis(given: readonly number[], span: Span, text = tickText): Axis {
+  const values = placeable(given)
+  const positive = values.filter(value => value >= MAGNITUDE_MIN)
   if (positive.length === 0) return linearAxis(values, span, text)
   const hasZero = positive.length < values.length
   const start = hasZero ? span[0] + Math.sign(span[1] - span[0]) * ZERO_GAP : span[0]
@@ -75,7 +86,8 @@ export function logAxis(values: readonly number[], span: Span, text = tickText):
 }
 
 /** Has its ticks where something was measured. */
-export function countAxis(counts: readonly number[], span: Span): Axis {
+export function countAxis(given: readonly number[], span: Span): Axis {
+  const counts = placeable(given)
   const scale = scaleLinear()
     .domain([Math.min(...counts), Math.max(...counts)])
     .range(span)
@@ -84,7 +96,8 @@ export function countAxis(counts: readonly number[], span: Span): Axis {
 }
 
 /** Sizes of messages: powers of two. */
-export function sizeAxis(sizes: readonly number[], span: Span): Axis {
+export function sizeAxis(given: readonly number[], span: Span): Axis {
+  const sizes = placeable(given)
   const scale = scaleLog()
     .base(2)
     .domain([Math.min(...sizes), Math.max(...sizes)])
