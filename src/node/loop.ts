@@ -221,6 +221,8 @@ export class NodeLoop {
   }
 
   private somethingCame(): boolean {
+    // Asked with every look at the device: an iterator over nothing is garbage all the same.
+    if (this.pollers.size === 0) return false
     for (const poll of this.pollers) if (poll()) return true
     return false
   }
