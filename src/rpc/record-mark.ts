@@ -49,6 +49,7 @@ export class RecordSplitter {
   /** Records given, and fragments seen. */
   records = 0
   fragments = 0
+  readonly limits: Required<RecordLimits>
   private readonly maxRecordBytes: number
   private readonly maxFragments: number
   /** What came and was not looked at yet. */
@@ -69,6 +70,7 @@ export class RecordSplitter {
   constructor(limits: RecordLimits = {}) {
     this.maxRecordBytes = limits.maxRecordBytes ?? 4 * 1024 * 1024
     this.maxFragments = limits.maxFragments ?? 4_096
+    this.limits = { maxRecordBytes: this.maxRecordBytes, maxFragments: this.maxFragments }
   }
 
   /** @param mp - consumed: the next bytes of the stream, any chain; freed at once after a fault */
@@ -294,6 +296,11 @@ function markBlock(arena: Arena, word: number): UniqueMblk | null {
   mp.wptr += MARK_BYTES
   putMark(mp, mp.rptr, word)
   return mp
+}
+
+/** Writes the mark of a record of one fragment. */
+export function putRecordMark(mp: UniqueMblk, at: number, size: number): void {
+  putMark(mp, at, LAST_FRAGMENT | size)
 }
 
 function putMark(mp: UniqueMblk, at: number, word: number): void {

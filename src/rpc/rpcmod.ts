@@ -1,0 +1,222 @@
+/**
+ * `rpcmod`: record marking (RFC 5531 §11) as a module on a stream of bytes. Above it each M_DATA message is one record; below it is
+ * what TCP carries. Records that are ready together travel together: of several, small ones are copied into one block, since a block of
+ * its own costs more than copying it (at the place `stack`); large ones are marked where they lie.
+ */
+import { type Counters, makeCounters } from '../base/counters.ts'
+import { StackError } from '../base/errors.ts'
+import { makeError } from '../streams/condition.ts'
+import { flushAsAsked } from '../streams/flush.ts'
+import { allocb, freemsg } from '../streams/mblk/alloc.ts'
+import type { Mblk, UniqueMblk } from '../streams/mblk/mblk.ts'
+import { messageBytes } from '../streams/mblk/message.ts'
+import { readMessage } from '../streams/mblk/pullup.ts'
+import { FLUSHR, FLUSHW, isHighPriority, M_DATA, M_FLUSH } from '../streams/mblk/types.ts'
+import type { ModuleInfo } from '../streams/module.ts'
+import { putnext } from '../streams/putnext.ts'
+import { canputnext, getq, putbq, putq, type Queue } from '../streams/queue.ts'
+import {
+  MARK_BYTES,
+  markFragments,
+  markRecord,
+  putRecordMark,
+  RECORD_FAULTS,
+  type RecordFault,
+  type RecordLimits,
+  RecordSplitter,
+} from './record-mark.ts'
+
+/** Records up to this size are gathered. */
+const GATHER_BYTES = 512
+/** Of a block that records are gathered in: an Ethernet frame's worth, so that what goes out is not held up by what is still to come. */
+const BATCH_BYTES = 1_920
+const HIWAT = 256 * 1024
+const LOWAT = 64 * 1024
+
+export interface RpcmodOptions extends RecordLimits {
+  /** Records above this are sent in fragments of it; 2^31-1 by default, which is one. */
+  readonly fragmentBytes?: number
+}
+
+export type RpcmodCounters = Counters<
+  | RecordFault
+  | 'in-records'
+  | 'in-fragments'
+  | 'out-records'
+  | 'out-gathered'
+  | 'out-empty'
+  | 'out-no-buffers'
+  | 'record-cut-off'
+>
+
+/** State of one instance. */
+interface Rpcmod {
+  readonly splitter: RecordSplitter
+  readonly fragmentBytes: number
+  readonly counters: RpcmodCounters
+  /** The stream cannot be read on: what comes is freed. */
+  broken: boolean
+}
+
+export const rpcmod: ModuleInfo<Rpcmod> = {
+  name: 'rpcmod',
+  hiwat: HIWAT,
+  lowat: LOWAT,
+  open(_q, options) {
+    const { fragmentBytes = 0x7fff_ffff, ...limits } = checkOptions(options)
+    const counters: RpcmodCounters = makeCounters([
+      'in-records',
+      'in-fragments',
+      'out-records',
+      'out-gathered',
+      'out-empty',
+      'out-no-buffers',
+      'record-cut-off',
+      ...RECORD_FAULTS,
+    ])
+    return { splitter: new RecordSplitter(limits), fragmentBytes, counters, broken: false }
+  },
+  close: q => q.state.splitter.close(),
+  read: { put: readPut, service: readService },
+  write: { put: writePut, service: writeService },
+  counters: state => state.counters,
+  describe: ({ splitter, fragmentBytes }) => ({ ...splitter.limits, fragmentBytes }),
+}
+
+/** @throws StackError `ERR_BAD_CONFIG` */
+function checkOptions(options: unknown): RpcmodOptions {
+  const given = options ?? {}
+  const bad = (text: string) => new StackError('ERR_BAD_CONFIG', `rpcmod: ${text}`)
+  if (typeof given !== 'object') throw bad('options are an object')
+  for (const [name, value] of Object.entries(given)) {
+    const least = LEAST[name as keyof RpcmodOptions]
+    if (least === undefined) throw bad(`unknown option "${name}"; known: ${Object.keys(LEAST).join(', ')}`)
+    const fits = Number.isInteger(value) && value >= least && value <= 0x7fff_ffff
+    if (!fits) throw bad(`${name}: ${JSON.stringify(value)} is not a whole number from ${least} to 2^31-1`)
+  }
+  return given
+}
+
+const LEAST: Readonly<Record<keyof RpcmodOptions, number>> = {
+  maxRecordBytes: 4,
+  maxFragments: 1,
+  fragmentBytes: 4,
+}
+
+// ---- up: bytes into records
+
+function readPut(q: Queue<Rpcmod>, mp: Mblk): void {
+  if (mp.type === M_FLUSH) return flush(q, mp, FLUSHR)
+  if (isHighPriority(mp)) return putnext(q, mp)
+  if (q.first !== null || !canputnext(q)) putq(q, mp)
+  else take(q, mp)
+}
+
+function readService(q: Queue<Rpcmod>): void {
+  for (let mp = getq(q); mp !== null; mp = getq(q)) {
+    if (!canputnext(q)) return putbq(q, mp)
+    take(q, mp)
+  }
+}
+
+/** @param mp - consumed; in order */
+function take(q: Queue<Rpcmod>, mp: Mblk): void {
+  const { splitter, counters, broken } = q.state
+  if (mp.type !== M_DATA) {
+    // What ends the data ends an unfinished record.
+    if (!splitter.isBetween) counters['record-cut-off']++
+    return putnext(q, mp)
+  }
+  if (broken) return freemsg(mp)
+  const before = splitter.fragments
+  splitter.push(mp)
+  for (let record = splitter.next(); record !== null; record = splitter.next()) {
+    counters['in-records']++
+    putnext(q, record)
+  }
+  counters['in-fragments'] += splitter.fragments - before
+  if (splitter.fault !== null) fail(q, splitter.fault)
+}
+
+function fail(q: Queue<Rpcmod>, fault: RecordFault): void {
+  const { state, stream } = q
+  state.broken = true
+  state.counters[fault]++
+  const error = makeError(stream.runtime.arena, 'ERR_PROTOCOL', `rpcmod: ${fault}`)
+  if (error !== null) putnext(q, error)
+}
+
+// ---- down: records into bytes
+
+function writePut(q: Queue<Rpcmod>, mp: Mblk): void {
+  if (mp.type === M_FLUSH) flush(q, mp, FLUSHW)
+  else if (isHighPriority(mp)) putnext(q, mp)
+  else putq(q, mp)
+}
+
+function writeService(q: Queue<Rpcmod>): void {
+  let batch: UniqueMblk | null = null
+  for (let mp = getq(q); mp !== null; mp = getq(q)) {
+    if (!canputnext(q)) {
+      putbq(q, mp)
+      break
+    }
+    const size = messageBytes(mp)
+    if (mp.type !== M_DATA || size === 0 || size > GATHER_BYTES || (batch === null && q.first === null)) {
+      if (batch !== null) putnext(q, batch)
+      batch = null
+      passDown(q, mp, size)
+      continue
+    }
+    if (batch !== null && batch.dblk.lim - batch.wptr < MARK_BYTES + size) {
+      putnext(q, batch)
+      batch = null
+    }
+    batch ??= allocb(mp.dblk.arena, BATCH_BYTES)
+    if (batch === null) passDown(q, mp, size)
+    else gather(q, batch, mp, size)
+  }
+  if (batch !== null) putnext(q, batch)
+}
+
+/** @param mp - consumed */
+function gather(q: Queue<Rpcmod>, batch: UniqueMblk, mp: Mblk, size: number): void {
+  const { wptr } = batch
+  putRecordMark(batch, wptr, size)
+  readMessage(mp, 0, batch.dblk.bytes, wptr + MARK_BYTES, size, 'stack')
+  batch.wptr = wptr + MARK_BYTES + size
+  freemsg(mp)
+  q.state.counters['out-records']++
+  q.state.counters['out-gathered']++
+}
+
+/** @param mp - consumed */
+function passDown(q: Queue<Rpcmod>, mp: Mblk, size: number): void {
+  const { counters, fragmentBytes } = q.state
+  if (mp.type !== M_DATA) return putnext(q, mp)
+  if (size === 0) {
+    // A record without bytes is what no peer takes.
+    counters['out-empty']++
+    return freemsg(mp)
+  }
+  const marked = size > fragmentBytes ? markFragments(mp, fragmentBytes) : markRecord(mp)
+  if (marked === null) return breakOff(q)
+  counters['out-records']++
+  putnext(q, marked)
+}
+
+/** A record that does not go out leaves a gap that nobody would notice: the stream ends instead. */
+function breakOff(q: Queue<Rpcmod>): void {
+  q.state.counters['out-no-buffers']++
+  q.state.broken = true
+  const error = makeError(q.stream.runtime.arena, 'ERR_NO_BUFFERS', 'rpcmod: no block left for a record mark')
+  if (error !== null) putnext(q.other, error)
+}
+
+/** @param mp - consumed */
+function flush(q: Queue<Rpcmod>, mp: Mblk, side: number): void {
+  flushAsAsked(q, mp)
+  // A record of which a part was thrown away cannot be found the end of.
+  if (side === FLUSHR && !q.state.splitter.isBetween) q.state.broken = true
+  putnext(q, mp)
+}
