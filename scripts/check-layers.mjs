@@ -31,7 +31,7 @@ export const ALLOWED = {
   driver: ['base', 'host', 'streams'],
   socket: ['base', 'streams', 'inet'],
   ipc: ['base', 'streams', 'host', 'inet', 'driver', 'socket'],
-  rpc: ['base', 'streams', 'socket'],
+  rpc: ['base', 'streams', 'inet', 'socket'],
   dist: ['base', 'rpc'],
   trust: ['base', 'rpc', 'dist'],
   service: ['base', 'rpc', 'dist'],

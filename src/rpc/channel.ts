@@ -3,7 +3,7 @@
  * know this interface and no other; retrying, matching and remembering are theirs.
  */
 import type { StackError } from '../base/errors.ts'
-import type { Mblk } from '../streams/mblk/mblk.ts'
+import type { BorrowedMblk, Mblk } from '../streams/mblk/mblk.ts'
 import type { Runtime } from '../streams/runtime.ts'
 
 /**
@@ -18,6 +18,10 @@ export interface RpcChannel {
   readonly name: string
   /** The longest message that may be sent. */
   readonly maxMessageBytes: number
+  /** Whether there is a peer: from the first on, but for a connection that is being made. What is sent before waits. */
+  readonly isOpen: boolean
+  /** Called once when a connection that is being made {@link isOpen}. */
+  onOpen: (() => void) | null
   /** Called when messages wait and none did when it was last called, and when it is set: receive until null, or pause. */
   onReadable: (() => void) | null
   /** Called when a message that was refused may be sent again. */
@@ -43,6 +47,8 @@ export interface RpcChannel {
    * @throws StackError as {@link send}; both are freed then
    */
   reply(envelope: Mblk | null, mp: Mblk): boolean
+  /** Who sent a message: address and port, for people. @param envelope - borrowed; null on a stream */
+  peerOf(envelope: BorrowedMblk | null): string
   /** Sends what was taken, then ends. Twice is harmless. */
   close(): void
   /** Ends at once. */
