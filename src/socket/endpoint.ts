@@ -5,13 +5,8 @@
 import { StackError } from '../base/errors.ts'
 import { formatAddress, fromWords, type IpAddress, parseAddress } from '../inet/address.ts'
 import { errorMeaning } from '../inet/icmp/errors.ts'
-import {
-  type EndpointNames,
-  type EndpointOptions,
-  type EndpointSettings,
-  names,
-} from '../inet/udp/control.ts'
-import { Endpoint } from '../inet/udp/endpoint.ts'
+import type { EndpointOptions, EndpointSettings } from '../inet/udp/control.ts'
+import { type DatagramEnd, type EndpointNames, isDatagramEnd } from '../inet/udp/ends.ts'
 import {
   allocUnitdata,
   ERROR_CODE,
@@ -103,14 +98,14 @@ export function remoteOf(mp: BorrowedMblk): IpAddress {
 export class UdpEndpoint {
   /** For plumbing: modules may be pushed on it. */
   readonly stream: Stream
-  private readonly endpoint: Endpoint
+  private readonly end: DatagramEnd
   private receiver: ((mp: Mblk) => void) | null = null
   /** Told of errors; without it they are dropped. */
   onError: ((error: UdpError) => void) | null = null
 
-  private constructor(stream: Stream, endpoint: Endpoint) {
+  private constructor(stream: Stream, end: DatagramEnd) {
     this.stream = stream
-    this.endpoint = endpoint
+    this.end = end
   }
 
   /**
@@ -119,8 +114,8 @@ export class UdpEndpoint {
    */
   static open(runtime: Runtime, options: EndpointOptions = {}, name = 'udp'): UdpEndpoint {
     const stream = Stream.open(runtime, 'udp', { name, options })
-    const endpoint = stream.bottom.state
-    if (endpoint instanceof Endpoint) return new UdpEndpoint(stream, endpoint)
+    const end: unknown = stream.bottom.state
+    if (isDatagramEnd(end)) return new UdpEndpoint(stream, end)
     stream.close()
     throw new StackError('ERR_PLUMBING', 'this stack has no control stream of udp: link IP below udp first')
   }
@@ -143,7 +138,7 @@ export class UdpEndpoint {
 
   /** Where it is bound and connected. */
   get names(): EndpointNames {
-    return names(this.endpoint)
+    return this.end.names
   }
 
   /**

@@ -5,15 +5,9 @@
 import { StackError } from '../../base/errors.ts'
 import { fromV4Word, type IpAddress, isMapped, parseAddress } from '../address.ts'
 import { bind, connect, disconnect } from './bind.ts'
-import type { Endpoint, SocketName } from './endpoint.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { EndpointNames } from './ends.ts'
 import type { Udp } from './state.ts'
-
-/** Answer to most requests. */
-export interface EndpointNames {
-  /** Null while it is not bound. */
-  readonly local: SocketName | null
-  readonly remote: SocketName | null
-}
 
 /** Settings of an endpoint; those not named stay as they are. */
 export interface EndpointSettings {
@@ -48,10 +42,6 @@ export const RECEIVE_BYTES_MAX = 64 * 1024 * 1024
 
 type Fields = Readonly<Record<string, unknown>>
 
-export function names(e: Endpoint): EndpointNames {
-  return { local: e.port === 0 ? null : e.localName, remote: e.remoteName }
-}
-
 /** Answers one request. @throws StackError what is wrong with it */
 export function request(udp: Udp, e: Endpoint, command: string, argument: unknown): unknown {
   switch (command) {
@@ -61,9 +51,9 @@ export function request(udp: Udp, e: Endpoint, command: string, argument: unknow
       return connectAsAsked(udp, e, fields(command, argument, ['address', 'port']))
     case 'udp.disconnect':
       disconnect(udp, e)
-      return names(e)
+      return e.names
     case 'udp.name':
-      return names(e)
+      return e.names
     case 'udp.set':
       set(e, fields(command, argument, SETTINGS))
       return settingsOf(e)
@@ -84,13 +74,13 @@ function bindAsAsked(udp: Udp, e: Endpoint, argument: Fields): EndpointNames {
   const { address } = argument
   const port = argument['port'] === undefined ? 0 : integer('bind', 'port', argument['port'], 0, 65_535)
   bind(udp, e, address === undefined || address === '' ? null : addressOf('bind', address), port)
-  return names(e)
+  return e.names
 }
 
 function connectAsAsked(udp: Udp, e: Endpoint, argument: Fields): EndpointNames {
   const port = integer('connect', 'port', argument['port'], 1, 65_535)
   connect(udp, e, addressOf('connect', argument['address']), port)
-  return names(e)
+  return e.names
 }
 
 export const SETTINGS = [

@@ -4,6 +4,7 @@ import type { AnyQueue } from '../../streams/module.ts'
 import { HEAD_HIWAT } from '../../streams/stream-head.ts'
 import { formatV4Word, formatV6Words, type IpAddress, isMapped } from '../address.ts'
 import { LOCAL, LOCAL_PORT, REMOTE, REMOTE_PORT } from '../unitdata.ts'
+import type { DatagramEnd, EndpointNames } from './ends.ts'
 
 /** How an endpoint takes datagrams of one family: not at all, to any address, to its own address only. */
 export const ACCEPT_NONE = 0
@@ -31,7 +32,7 @@ export interface SocketName {
 }
 
 /** One endpoint stream's state. */
-export class Endpoint {
+export class Endpoint implements DatagramEnd {
   /** Read queue of the driver's end of its stream: `putnext(q, mp)` goes to the program. */
   readonly q: AnyQueue
   /** 6 takes IPv4 too, as v4-mapped addresses, unless `ipv6Only`. */
@@ -160,6 +161,10 @@ export class Endpoint {
   get remoteName(): SocketName | null {
     if (!this.connected) return null
     return nameOf(this.family, this.remote0, this.remote1, this.remote2, this.remote3, this.remotePort)
+  }
+
+  get names(): EndpointNames {
+    return { local: this.port === 0 ? null : this.localName, remote: this.remoteName }
   }
 
   /** For people, as JSON. */
