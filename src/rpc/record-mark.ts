@@ -31,6 +31,8 @@ export const RECORD_FAULTS = [
   'record-empty',
   /** No view or block is left to go on with. */
   'record-no-buffers',
+  /** Unfinished records of all connections hold as much memory as they may: this one, which asked for more, goes. */
+  'record-memory',
 ] as const
 
 export type RecordFault = (typeof RECORD_FAULTS)[number]
@@ -101,6 +103,16 @@ export class RecordSplitter {
   /** Whether the stream is between two records: an end here loses nothing. */
   get isBetween(): boolean {
     return this.input === null && this.markBytes === 0 && this.recordFragments === 0
+  }
+
+  /** Memory that the unfinished record holds, in bytes. */
+  get held(): number {
+    return Math.max(this.looseBytes, this.recordBytes)
+  }
+
+  /** Gives up: for who has a bound of its own. */
+  stop(fault: RecordFault): void {
+    this.fail(fault)
   }
 
   /** Frees what is held; nothing comes out any more. */

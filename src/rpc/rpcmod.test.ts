@@ -148,6 +148,38 @@ describe('rpcmod: checklist 71', () => {
     top.discard()
   })
 
+  it('unfinished records of all connections hold a quarter of the memory: who asks for more goes, the others go on', () => {
+    const test = makeTestRuntime()
+    const { arena } = test.runtime
+    const limit = arena.bytes.length / 4
+    const one = 512 * 1024
+    const mark = Uint8Array.of(0, 0x20, 0, 0)
+    const rigs = [...Array(Math.ceil(limit / one) + 3)].map(() => {
+      const made = makeRig(test)
+      const { counters } = insertBetween(made, rpcmod, {}).state as { counters: RpcmodCounters }
+      return { ...made, counters }
+    })
+    for (const { bottom } of rigs) {
+      bottom.send(message(arena, mark))
+      for (let sent = 0; sent < one; sent += 32 * 1024) bottom.send(message(arena, pattern(32 * 1024, 0)))
+      while (test.runtime.turn());
+    }
+    const gone = rigs.filter(({ counters }) => counters['record-memory'] === 1)
+    expect(gone.length).toBeGreaterThanOrEqual(3)
+    expect(gone.length).toBeLessThan(6)
+    // The others go on: a record that is whole passes.
+    const honest = makeRig(test)
+    insertBetween(honest, rpcmod, {})
+    honest.bottom.send(message(arena, marked(pattern(1_000, 1))))
+    while (test.runtime.turn());
+    expect(honest.top.discard()).toBe(1)
+    for (const { stream, top } of [...rigs, honest]) {
+      top.discard()
+      stream.close()
+    }
+    arena.assertWhole()
+  })
+
   it('a stream that ends within a record is counted', () => {
     const { top, bottom, arena, settle, counters } = rig()
     const end = message(arena, pattern(4, 0))

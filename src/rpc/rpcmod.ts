@@ -8,6 +8,7 @@ import { StackError } from '../base/errors.ts'
 import { makeError } from '../streams/condition.ts'
 import { flushAsAsked } from '../streams/flush.ts'
 import { allocb, freemsg } from '../streams/mblk/alloc.ts'
+import type { Arena } from '../streams/mblk/arena.ts'
 import type { Mblk, UniqueMblk } from '../streams/mblk/mblk.ts'
 import { messageBytes } from '../streams/mblk/message.ts'
 import { readMessage } from '../streams/mblk/pullup.ts'
@@ -30,6 +31,10 @@ import {
 const GATHER_BYTES = 512
 /** Of a block that records are gathered in: an Ethernet frame's worth, so that what goes out is not held up by what is still to come. */
 const BATCH_BYTES = 1_920
+/** Of the arena, what unfinished records of all connections may hold: the rest is for those that are complete, and for everybody else. */
+const UNFINISHED_SHARE = 1 / 4
+/** A connection that holds no more than this is not the one that goes. */
+const UNFINISHED_FREE = 64 * 1024
 const HIWAT = 256 * 1024
 const LOWAT = 64 * 1024
 
@@ -49,11 +54,22 @@ export type RpcmodCounters = Counters<
   | 'record-cut-off'
 >
 
+/** What the instances of one stack share. */
+interface Unfinished {
+  bytes: number
+  readonly limit: number
+}
+
+const unfinished = new WeakMap<Arena, Unfinished>()
+
 /** State of one instance. */
 interface Rpcmod {
   readonly splitter: RecordSplitter
   readonly fragmentBytes: number
   readonly counters: RpcmodCounters
+  readonly shared: Unfinished
+  /** What of {@link shared} is this one's. */
+  held: number
   /** The stream cannot be read on: what comes is freed. */
   broken: boolean
 }
@@ -62,7 +78,7 @@ export const rpcmod: ModuleInfo<Rpcmod> = {
   name: 'rpcmod',
   hiwat: HIWAT,
   lowat: LOWAT,
-  open(_q, options) {
+  open(q, options) {
     const { fragmentBytes = 0x7fff_ffff, ...limits } = checkOptions(options)
     const counters: RpcmodCounters = makeCounters([
       'in-records',
@@ -74,13 +90,26 @@ export const rpcmod: ModuleInfo<Rpcmod> = {
       'record-cut-off',
       ...RECORD_FAULTS,
     ])
-    return { splitter: new RecordSplitter(limits), fragmentBytes, counters, broken: false }
+    const shared = sharedBy(q.stream.runtime.arena)
+    return { splitter: new RecordSplitter(limits), fragmentBytes, counters, shared, held: 0, broken: false }
   },
-  close: q => q.state.splitter.close(),
+  close(q) {
+    q.state.splitter.close()
+    account(q.state)
+  },
   read: { put: readPut, service: readService },
   write: { put: writePut, service: writeService },
   counters: state => state.counters,
   describe: ({ splitter, fragmentBytes }) => ({ ...splitter.limits, fragmentBytes }),
+}
+
+function sharedBy(arena: Arena): Unfinished {
+  let shared = unfinished.get(arena)
+  if (shared === undefined) {
+    shared = { bytes: 0, limit: Math.floor(arena.bytes.length * UNFINISHED_SHARE) }
+    unfinished.set(arena, shared)
+  }
+  return shared
 }
 
 /** @throws StackError `ERR_BAD_CONFIG` */
@@ -135,12 +164,23 @@ function take(q: Queue<Rpcmod>, mp: Mblk): void {
     putnext(q, record)
   }
   counters['in-fragments'] += splitter.fragments - before
+  if (splitter.held !== q.state.held && !account(q.state)) splitter.stop('record-memory')
   if (splitter.fault !== null) fail(q, splitter.fault)
+}
+
+/** Keeps the sum of what unfinished records hold. @returns false if this one's is too much */
+function account(state: Rpcmod): boolean {
+  const { shared, splitter } = state
+  const grown = splitter.held - state.held
+  shared.bytes += grown
+  state.held += grown
+  return grown <= 0 || shared.bytes <= shared.limit || state.held <= UNFINISHED_FREE
 }
 
 function fail(q: Queue<Rpcmod>, fault: RecordFault): void {
   const { state, stream } = q
   state.broken = true
+  account(state)
   state.counters[fault]++
   const error = makeError(stream.runtime.arena, 'ERR_PROTOCOL', `rpcmod: ${fault}`)
   if (error !== null) putnext(q, error)
