@@ -1,5 +1,6 @@
 /** Unions: which number of the discriminant leads to which arm (RFC 4506 §4.15). */
 import type { Arm, Body } from './ast.ts'
+import { readTags } from './doc-tags.ts'
 import { behindNames, type Field, type ResolvedArm, type TypeBody } from './model.ts'
 import type { Resolver } from './resolve.ts'
 
@@ -42,7 +43,7 @@ function resolveArm(arm: Arm, owner: string, resolver: Resolver, range: Range): 
     return [{ value, name: expression.kind === 'name' ? expression.name : null }]
   })
   const field = arm.declaration === null ? null : resolver.field(arm.declaration, owner)
-  return { cases, isDefault: arm.isDefault, field, doc: field?.doc ?? arm.doc }
+  return { cases, isDefault: arm.isDefault, field, doc: readTags(field?.doc ?? arm.doc).doc }
 }
 
 /** @returns `null` for what cannot be a discriminant; a type that is not known was told already */
