@@ -16,7 +16,8 @@ const BUILD_SCRIPT = 'scripts/build-peers'
 const PATIENCE_MS = 15_000
 
 const PEERS = ['udp-load', 'tun-echo', 'tcp-load', 'tun-tcp', 'syn-flood'] as const
-export type PeerName = (typeof PEERS)[number]
+/** `rpc-load` needs libtirpc, and whoever uses it looks for it. */
+export type PeerName = (typeof PEERS)[number] | 'rpc-load'
 
 export const peerPath = (name: PeerName): string => `${ROOT}build/peers-bin/${name}`
 
