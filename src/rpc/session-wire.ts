@@ -8,6 +8,7 @@
  * - A server that does not know the handle (any more) answers MSG_DENIED, AUTH_REJECTEDCRED.
  */
 import { type OpaqueAuth, type SysCredentials, sysAuth } from './auth.ts'
+import { utf8Bytes } from './xdr/text.ts'
 
 /** Flavor of a session's call verifiers. The registry of flavors has no range for private use, and gives out numbers in sequence from 400000: this one is far from that. */
 export const AUTH_SESSION = 0x7075_7478
@@ -57,9 +58,9 @@ export function readSessionRequest(sys: SysCredentials): SessionRequest | null {
 
 function cutUtf8(text: string, max: number): string {
   let kept = text
-  while (Buffer.byteLength(kept) > max) kept = kept.slice(0, -1)
-  // Half of a surrogate pair has no UTF-8.
-  return /[\ud800-\udbff]$/.test(kept) ? kept.slice(0, -1) : kept
+  // Less than 0: it was cut within a surrogate pair.
+  while (utf8Bytes(kept) > max || (utf8Bytes(kept) < 0 && utf8Bytes(text) >= 0)) kept = kept.slice(0, -1)
+  return kept
 }
 
 // ---- the handle
