@@ -2,7 +2,16 @@
 import { type Counters, makeCounters } from '../base/counters.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 
-const COUNTERS = ['writes', 'reads', 'frames-out', 'frames-in', 'bytes-out', 'bytes-in', 'wakes'] as const
+const COUNTERS = [
+  'writes',
+  'reads',
+  'frames-out',
+  'frames-in',
+  'bytes-out',
+  'bytes-in',
+  'wakes',
+  'no-views',
+] as const
 export type ChannelCounters = Counters<(typeof COUNTERS)[number]>
 export const makeChannelCounters = (): ChannelCounters => makeCounters(COUNTERS)
 

@@ -12,6 +12,7 @@ import type { Timer } from '../streams/timers.ts'
 import type { Channel, ChannelEnd, ChannelUser } from './channel.ts'
 import type { MappedText } from './mapped-node.ts'
 import { type ErrorText, errorFrom, REFUSED, takeText, textMessage, WELCOME } from './protocol.ts'
+import { ANY_MEMORY, Cutter, type SendMemory } from './send-data.ts'
 
 /** A stream that has its other part in the node. */
 export interface RemoteStream {
@@ -46,12 +47,17 @@ export class ClientPort implements ChannelUser {
   private readonly streams = new Map<number, RemoteStream>()
   private readonly waiting = new Set<RemoteStream>()
   private readonly starved = new Set<AnyQueue>()
+  /** Streams whose data waits for blocks. */
+  private readonly blockless = new Set<RemoteStream>()
   private readonly retry: Timer
   private nextId = 1
   private error: StackError | null = null
 
-  constructor(runtime: Runtime, q: AnyQueue) {
+  readonly cutter: Cutter
+
+  constructor(runtime: Runtime, q: AnyQueue, memory: SendMemory = ANY_MEMORY) {
     this.runtime = runtime
+    this.cutter = new Cutter(memory)
     this.retry = runtime.timer(q, () => this.feed())
   }
 
@@ -73,6 +79,7 @@ export class ClientPort implements ChannelUser {
     const stream = this.streams.get(id)
     if (stream === undefined) return
     this.waiting.delete(stream)
+    this.blockless.delete(stream)
     this.streams.delete(id)
   }
 
@@ -149,20 +156,44 @@ export class ClientPort implements ChannelUser {
   /** Enables a queue again when there may be blocks. */
   retryLater(q: AnyQueue): void {
     this.starved.add(q)
+    this.retrySoon()
+  }
+
+  /** Tells a stream, as of room, when there may be blocks to copy its data to. */
+  waitForBlocks(stream: RemoteStream): void {
+    this.blockless.add(stream)
+    this.retrySoon()
+  }
+
+  isStarved(stream: RemoteStream): boolean {
+    return this.blockless.has(stream)
+  }
+
+  countNoViews(): void {
+    if (this.channel !== null) this.channel.counters['no-views']++
+  }
+
+  private retrySoon(): void {
     const { timers, clock } = this.runtime
     if (!this.retry.armed) timers.arm(this.retry, after(clock.now(), RETRY))
   }
 
   /** There are blocks. */
   feed(): void {
-    if (this.starved.size === 0) return
-    const list = [...this.starved]
-    this.starved.clear()
-    for (const q of list) qenable(q)
+    if (this.starved.size > 0) {
+      const list = [...this.starved]
+      this.starved.clear()
+      for (const q of list) qenable(q)
+    }
+    if (this.blockless.size === 0) return
+    const list = [...this.blockless]
+    this.blockless.clear()
+    for (const stream of list) stream.drained()
   }
 
   stop(): void {
     this.runtime.timers.cancel(this.retry)
     this.starved.clear()
+    this.blockless.clear()
   }
 }

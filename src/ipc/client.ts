@@ -163,9 +163,9 @@ function mappedClient(
   const arena = new Arena({ memory: mapSharedMemory(shim, memory, arenaBytes), blocks: grants })
   const loop = new ClientLoop(shim, arena)
   const { stream, q } = openChannelStream(loop.runtime, 'ipc')
-  const port = new ClientPort(loop.runtime, q)
-  port.settings = welcome.settings
   const side = new MappedClientSide(arena)
+  const port = new ClientPort(loop.runtime, q, side)
+  port.settings = welcome.settings
   const place = { words: arena.words, now: () => shim.now(), run: () => loop.run() }
   const rings = { writer: new RingWriter(arena.words, toNode), reader: new RingReader(arena.words, toClient) }
   const channel = new MappedChannel(place, bell, q, rings, side, port)

@@ -26,6 +26,8 @@ export interface PortCounters {
   readonly 'frames-in': number
   readonly 'bytes-out': number
   readonly 'bytes-in': number
+  /** Connections that were ended since a message could be neither cut nor sent: too many views of blocks were alive. */
+  readonly 'no-views': number
 }
 
 /**

@@ -2,10 +2,12 @@
  * The mapped channel: two rings of descriptors in memory that both processes map. What a descriptor means is the side's business
  * (`mapped-node.ts`, `mapped-client.ts`); here are order, room, sleep and waking. The Unix socket is the bell.
  */
+import { after, milliseconds } from '../base/time.ts'
 import { freeb, freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import type { AnyQueue } from '../streams/module.ts'
 import { qenable } from '../streams/queue.ts'
+import type { Timer } from '../streams/timers.ts'
 import {
   CHANNEL_HIWAT,
   CHANNEL_LOWAT,
@@ -16,7 +18,7 @@ import {
   WAITING_FRAMES_MAX,
 } from './channel.ts'
 import { FrameQueue } from './frame-queue.ts'
-import { BODY_BYTES_MAX, RETURN, WAKE } from './protocol.ts'
+import { BODY_BYTES_MAX, CREDIT, RETURN, WAKE } from './protocol.ts'
 import { RING_ENTRIES, type RingReader, type RingWriter } from './ring.ts'
 import type { SocketChannel } from './socket-channel.ts'
 
@@ -44,6 +46,8 @@ const LINGER_US = 40
 const CREDIT_MAX = 16
 const CREDIT_LOSS = 4
 const REST_SLEEPS = 256
+/** For a body that found no block. */
+const RETRY = milliseconds(5)
 
 /** One side's account of blocks. */
 export interface BlockSide {
@@ -81,6 +85,8 @@ export class MappedChannel implements Channel, ChannelUser {
   private readonly reader: RingReader
   private readonly side: BlockSide
   private readonly queue = new FrameQueue()
+  /** Credits: they wait for no body, or two ends could wait for each other. */
+  private readonly credits = new FrameQueue()
   /** The frame on its way: what is left of its body, and its words. */
   private rest: Mblk | null = null
   private restBytes = 0
@@ -100,6 +106,8 @@ export class MappedChannel implements Channel, ChannelUser {
   private idled = false
   private credit = CREDIT_MAX
   private restSleeps = 0
+  /** For a body that found no block. */
+  private readonly retry: Timer
 
   constructor(
     place: MappedPlace,
@@ -116,6 +124,7 @@ export class MappedChannel implements Channel, ChannelUser {
     this.reader = rings.reader
     this.side = side
     this.user = user
+    this.retry = q.stream.runtime.timer(q, () => qenable(q))
     bell.user = this
     qenable(q)
   }
@@ -136,7 +145,8 @@ export class MappedChannel implements Channel, ChannelUser {
       return
     }
     this.counters['frames-out']++
-    this.queue.push(stream, kind, detail, mp)
+    if (kind === CREDIT && mp === null) this.credits.push(stream, kind, detail, null)
+    else this.queue.push(stream, kind, detail, mp)
     qenable(this.q)
   }
 
@@ -228,32 +238,35 @@ export class MappedChannel implements Channel, ChannelUser {
   // ---- writing
 
   private writeAll(): void {
-    const { writer, queue, side } = this
+    const { writer, queue, credits, side } = this
+    const { timers, clock } = this.q.stream.runtime
     for (;;) {
       if (writer.room <= 0) {
         if (writer.publish()) this.ring()
         if (writer.await()) return
       }
-      if (this.rest !== null) {
-        if (!this.putBlock(this.rest)) break
-        continue
-      }
+      // Neither blocks that came home nor credit wait for a body that cannot go.
       const number = side.nextReturn()
-      if (number >= 0) {
-        this.putEntry(0, RETURN, number)
-        continue
-      }
-      if (queue.count === 0) break
-      this.begin()
-    }
-    // Blocks that came home do not wait for those that cannot go.
-    while (this.rest !== null && writer.room > 0) {
-      const number = side.nextReturn()
-      if (number < 0) break
-      this.putEntry(0, RETURN, number)
+      if (number >= 0) this.putEntry(0, RETURN, number)
+      else if (credits.count > 0) this.putCredit()
+      else if (this.rest !== null) {
+        if (this.putBlock(this.rest)) continue
+        // Nobody may say when there is a block: its memory is not this client's alone.
+        timers.arm(this.retry, after(clock.now(), RETRY))
+        break
+      } else if (queue.count > 0) this.begin()
+      else break
     }
     if (writer.publish()) this.ring()
-    if (queue.count > WAITING_FRAMES_MAX) this.end('overrun')
+    if (queue.count + credits.count > WAITING_FRAMES_MAX) this.end('overrun')
+  }
+
+  private putCredit(): void {
+    const { credits } = this
+    const stream = credits.word(0, 0)
+    const detail = credits.word(0, 3)
+    credits.shift()
+    this.putEntry(stream, CREDIT, detail)
   }
 
   private begin(): void {
@@ -341,6 +354,11 @@ export class MappedChannel implements Channel, ChannelUser {
     const detail = words[entry + DETAIL]!
     const space = words[entry + SPACE]!
     if (kind === RETURN) return this.side.returned(detail)
+    // It may come between the parts of a body.
+    if (kind === CREDIT) {
+      this.counters['frames-in']++
+      return this.user.frame(stream, kind, detail, null)
+    }
     if (space !== NOTHING) {
       const length = words[entry + LENGTH]!
       const bp = this.side.resolve(
@@ -395,8 +413,10 @@ export class MappedChannel implements Channel, ChannelUser {
 
   private release(): void {
     this.closed = true
+    this.q.stream.runtime.timers.cancel(this.retry)
     this.bell.close()
     this.queue.clear()
+    this.credits.clear()
     for (const mp of [this.rest, this.body]) if (mp !== null) freemsg(mp)
     this.rest = this.body = this.last = null
     this.side.close()

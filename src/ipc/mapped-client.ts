@@ -1,12 +1,13 @@
 /** A mapped client's account: blocks of the node's that its programs read, and blocks that they fill and the node sends. */
 import { freeb } from '../streams/mblk/alloc.ts'
-import type { Arena } from '../streams/mblk/arena.ts'
+import { type Arena, SUPER_BLOCK_BYTES } from '../streams/mblk/arena.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { copyPart } from './copy-part.ts'
 import { type BlockSide, GRANTED, LENGTH, LENT, NUMBER, OFFSET, SPACE, TAG } from './mapped-channel.ts'
 import { TAGS_MAX } from './protocol.ts'
+import type { SendMemory } from './send-data.ts'
 
-export class MappedClientSide implements BlockSide {
+export class MappedClientSide implements BlockSide, SendMemory {
   private readonly arena: Arena
   /** What the node has in hand, by tag. */
   private readonly sent: (Mblk | null)[] = []
@@ -29,6 +30,16 @@ export class MappedClientSide implements BlockSide {
   }
 
   readonly isStrained = false
+
+  takes(bp: Mblk): boolean {
+    const { dblk } = bp
+    return dblk.bytes === this.arena.bytes && (dblk.sizeClass !== null || dblk.freeRoutine === this.release)
+  }
+
+  copyFront(bp: Mblk): Mblk | null {
+    const size = Math.min(bp.wptr - bp.rptr, SUPER_BLOCK_BYTES)
+    return this.arena.spares(size) ? copyPart(this.arena, bp) : null
+  }
 
   describe(bp: Mblk, entry: number): boolean {
     const { words } = this.arena

@@ -56,7 +56,7 @@ import {
   URGENT,
   URGENT_DATA,
 } from './protocol.ts'
-import { frontCost, sendFront } from './send-data.ts'
+import { bodyCost } from './send-data.ts'
 
 export interface StreamNames {
   readonly local: SocketName
@@ -261,7 +261,9 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
     while (wq.first !== null) {
       if (this.reason === null && wq.first.type === M_DATA && !this.maySend) return
       const rest = this.pass(getq(wq)!)
-      if (rest !== null) putbq(wq, rest)
+      if (rest === null) continue
+      putbq(wq, rest)
+      if (this.port.isStarved(this)) return
     }
   }
 
@@ -271,14 +273,30 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
    */
   private pass(mp: Mblk): Mblk | null {
     if (this.reason === null && mp.type === M_DATA) {
+      const { cutter } = this.port
       let rest: Mblk | null = mp
       do {
-        this.credit -= frontCost(rest)
-        rest = sendFront(this.port, this.id, rest)
+        const result = cutter.cut(rest)
+        rest = cutter.rest
+        if (result === 'no-block') {
+          this.port.waitForBlocks(this)
+          return rest
+        }
+        if (result === 'no-view') return this.giveUp(rest!)
+        this.credit -= bodyCost(cutter.body!)
+        this.port.send(this.id, DATA, 0, cutter.body)
       } while (rest !== null && this.maySend)
       return rest
     }
     this.obey(mp)
+    return null
+  }
+
+  /** Data that cannot be sent must not be missing: the connection ends. @param mp - consumed */
+  private giveUp(mp: Mblk): null {
+    freemsg(mp)
+    this.port.countNoViews()
+    this.reset(new StackError('ERR_NO_BUFFERS', 'too many views of blocks are alive'))
     return null
   }
 
@@ -311,9 +329,13 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
   // ---- the end
 
   abort(): void {
-    if (this.reason !== null) return
+    if (this.reason === null)
+      this.reset(new StackError('ERR_CONN_ABORTED', 'this side aborted the connection'))
+  }
+
+  private reset(error: StackError): void {
     this.port.send(this.id, ABORT, 0, null)
-    this.over('aborted', new StackError('ERR_CONN_ABORTED', 'this side aborted the connection'))
+    this.over('aborted', error)
   }
 
   /** The program closed its stream: what waits to be sent goes on. */
@@ -336,6 +358,7 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
       if (this.leftover[0]!.type === M_DATA && !this.maySend) return
       const rest = this.pass(this.leftover.shift()!)
       if (rest !== null) this.leftover.unshift(rest)
+      if (this.reason !== null || this.port.isStarved(this)) return
     }
     this.port.send(this.id, CLOSE, 0, null)
     this.reason = 'done'

@@ -1,50 +1,93 @@
-/** Puts data in line, in bodies that the other end takes. */
-import { dupmsg, freemsg } from '../streams/mblk/alloc.ts'
+/** Data on its way into the channel: in bodies that the other end takes, and of memory that can go at once. */
+import { dupmsg, freeb } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { adjmsg, dropEmptyHead, messageBytes } from '../streams/mblk/message.ts'
-import { BODY_BYTES_MAX, costOf, DATA } from './protocol.ts'
+import { BODY_BYTES_MAX, costOf } from './protocol.ts'
 
-/** Where frames go. */
-export interface FrameSink {
-  send(stream: number, kind: number, detail: number, mp: Mblk | null): void
+/** What a process may send. */
+export interface SendMemory {
+  /** Whether the channel takes the block as it is. */
+  takes(bp: Mblk): boolean
+  /**
+   * Copies the front of a block that it does not take.
+   * @param bp - borrowed: what was copied is cut off
+   * @returns null when no block is left for it
+   */
+  copyFront(bp: Mblk): Mblk | null
 }
 
-/**
- * Sends one body, of the front of a message.
- * @param mp - consumed
- * @returns the rest, the caller's; null if all of it went
- */
-export function sendFront(sink: FrameSink, stream: number, mp: Mblk): Mblk | null {
-  const size = messageBytes(mp)
-  if (size <= BODY_BYTES_MAX) {
-    sink.send(stream, DATA, 0, mp)
-    return null
+/** A socket takes any memory. */
+export const ANY_MEMORY: SendMemory = { takes: () => true, copyFront: () => null }
+
+/** `sent` nothing is left, `more` there is, `no-block` wait until one came home, `no-view` the message can be neither cut nor sent. */
+export type CutResult = 'sent' | 'more' | 'no-block' | 'no-view'
+
+/** Cuts bodies off the front of messages; one serves a whole port. */
+export class Cutter {
+  private readonly memory: SendMemory
+  /** What was cut off, the caller's; null unless the answer was `sent` or `more`. */
+  body: Mblk | null = null
+  /** What is left, the caller's. */
+  rest: Mblk | null = null
+
+  constructor(memory: SendMemory) {
+    this.memory = memory
   }
-  const part = dupmsg(mp)
-  // Too many views are alive: longer than the other end takes, so that it would end us. It cannot be, with the bounds of an arena.
-  if (part === null) {
-    freemsg(mp)
-    return null
+
+  /** Cuts one body. @param mp - consumed, with bytes */
+  cut(mp: Mblk): CutResult {
+    this.body = null
+    this.rest = mp
+    let end: Mblk | null = mp
+    let last: Mblk | null = null
+    for (; end !== null && this.memory.takes(end); end = end.cont) last = end
+    if (last === null) return this.copy(mp)
+    if (end === null) return this.split(mp)
+    // What is behind is copied when its turn comes.
+    last.cont = null
+    end.type = mp.type
+    const result = this.split(mp)
+    if (this.rest === null) this.rest = end
+    else joined(this.rest, end)
+    return result === 'sent' ? 'more' : result
   }
-  adjmsg(part, BODY_BYTES_MAX - size)
-  adjmsg(mp, BODY_BYTES_MAX)
-  sink.send(stream, DATA, 0, part)
-  return dropEmptyHead(mp)
+
+  private copy(mp: Mblk): CutResult {
+    if (mp.rptr === mp.wptr && mp.cont !== null) {
+      return this.cut(dropEmptyHead(mp))
+    }
+    const body = this.memory.copyFront(mp)
+    if (body === null) return 'no-block'
+    this.body = body
+    if (mp.rptr < mp.wptr) return 'more'
+    this.rest = mp.cont
+    if (this.rest !== null) this.rest.type = mp.type
+    freeb(mp)
+    return this.rest === null ? 'sent' : 'more'
+  }
+
+  private split(mp: Mblk): CutResult {
+    const size = messageBytes(mp)
+    if (size <= BODY_BYTES_MAX) {
+      this.body = mp
+      this.rest = null
+      return 'sent'
+    }
+    const part = dupmsg(mp)
+    if (part === null) return 'no-view'
+    adjmsg(part, BODY_BYTES_MAX - size)
+    adjmsg(mp, BODY_BYTES_MAX)
+    this.body = part
+    this.rest = dropEmptyHead(mp)
+    return 'more'
+  }
 }
 
-/** What the next body of a message costs of the credit. */
-export const frontCost = (mp: Mblk): number => costOf(Math.min(messageBytes(mp), BODY_BYTES_MAX))
-
-/**
- * Sends all of a message.
- * @param mp - consumed
- * @returns what it costs of the credit
- */
-export function sendData(sink: FrameSink, stream: number, mp: Mblk): number {
-  let cost = 0
-  for (let rest: Mblk | null = mp; rest !== null; ) {
-    cost += frontCost(rest)
-    rest = sendFront(sink, stream, rest)
-  }
-  return cost
+function joined(mp: Mblk, tail: Mblk): void {
+  let last = mp
+  while (last.cont !== null) last = last.cont
+  last.cont = tail
 }
+
+/** What a body costs of the credit. */
+export const bodyCost = (mp: Mblk): number => costOf(messageBytes(mp))

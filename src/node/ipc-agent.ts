@@ -131,6 +131,10 @@ export class IpcAgent implements ChannelUser {
     return true
   }
 
+  countNoViews(): void {
+    if (this.channel !== null) this.channel.counters['no-views']++
+  }
+
   /** Data of the client's waits for TCP, or does not any more. */
   holds(cost: number): void {
     const before = this.held

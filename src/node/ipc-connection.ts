@@ -2,6 +2,7 @@
  * The program of a connection whose real program is in another process: what comes in goes to the client as far as its credit
  * reaches, the rest stays in the stream and closes the window; what the client sends waits here, within its credit, while TCP is full.
  */
+import { StackError } from '../base/errors.ts'
 import { makePrimitive, URGENT_REQ } from '../inet/tcp/primitives.ts'
 import {
   ABORT,
@@ -26,7 +27,7 @@ import {
   URGENT,
   URGENT_DATA,
 } from '../ipc/protocol.ts'
-import { sendData } from '../ipc/send-data.ts'
+import { ANY_MEMORY, bodyCost, Cutter } from '../ipc/send-data.ts'
 import type { TcpConnection } from '../socket/tcp-endpoint.ts'
 import { freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
@@ -37,6 +38,9 @@ import type { IpcAgent, IpcStream } from './ipc-agent.ts'
 
 /** What a client may have under way: its credit, and one message over it. */
 const UNDER_WAY_MAX = CREDIT_BYTES + costOf(BODY_BYTES_MAX)
+
+/** What is cut is sent before anything else is cut. */
+const cutter = new Cutter(ANY_MEMORY)
 
 interface Request {
   readonly command: string
@@ -86,14 +90,35 @@ export class IpcConnection implements IpcStream {
 
   /** Sends what waits in the stream, as far as credit and the channel go. */
   private pump(): void {
-    const { connection, agent, id } = this
+    const { connection, agent } = this
     while (this.credit > 0 && !this.left && !this.over) {
       if (connection.stream.top.first === null || agent.isFull(this)) return
       const mp = connection.getmsg()
       if (mp === null) return
       this.sent = (this.sent + messageBytes(mp)) | 0
-      this.credit -= sendData(agent, id, mp)
+      if (!this.send(mp)) return this.giveUp()
     }
+  }
+
+  /** @param mp - consumed @returns false if it can be neither cut nor sent */
+  private send(mp: Mblk): boolean {
+    for (let rest: Mblk | null = mp; rest !== null; rest = cutter.rest) {
+      if (cutter.cut(rest) === 'no-view') {
+        freemsg(cutter.rest!)
+        return false
+      }
+      this.credit -= bodyCost(cutter.body!)
+      this.agent.send(this.id, DATA, 0, cutter.body)
+    }
+    return true
+  }
+
+  /** Data must not be missing: the connection ends. */
+  private giveUp(): void {
+    this.agent.countNoViews()
+    const error = errorText(new StackError('ERR_NO_BUFFERS', 'too many views of blocks are alive'))
+    this.say(OVER, 0, { reason: 'aborted', error })
+    this.abort()
   }
 
   drained(): void {

@@ -279,6 +279,98 @@ describe.skipIf(absent).each(HOWS)(`ipc, $port${absent ? ' (skipped: no native s
     listener.close()
   })
 
+  it('large messages of the program’s own memory for peers that read nothing: other connections go on, and so do ends', async () => {
+    const silent = TcpListener.open(pair.far.runtime, { port: 0, address: '0.0.0.0' })
+    const client = await pair.attach(how)
+    const bytes = noise(4 * 1024 * 1024)
+    let released = 0
+    const make = (): TcpConnection => {
+      const connection = TcpConnection.connect(client.runtime, { address: FAR, port: silent.local.port })
+      const send = (): void => {
+        while (connection.sendOwned(bytes, () => released++));
+      }
+      connection.onWritable = send
+      connection.onConnect = send
+      return connection
+    }
+    const stuck = [make(), make(), make(), make()]
+    const peers: TcpConnection[] = []
+    await until(() => {
+      const peer = silent.accept()
+      if (peer !== null) peers.push(peer)
+      return peers.length === stuck.length
+    })
+    // Whatever is to be full is full.
+    await wait(300)
+    // What comes in over other connections needs credit, which the client gives.
+    const source = TcpListener.open(pair.far.runtime, { port: 0, address: '0.0.0.0' })
+    source.onConnection = () => {
+      const peer = source.accept()!
+      let left = 16
+      const send = (): void => {
+        while (left > 0 && peer.sendOwned(bytes, () => {})) left--
+        if (left === 0) peer.close()
+      }
+      peer.onWritable = send
+      send()
+    }
+    const reader = TcpConnection.connect(client.runtime, { address: FAR, port: source.local.port })
+    let got = 0
+    reader.onReadable = () => {
+      for (let mp = reader.getmsg(); mp !== null; mp = reader.getmsg()) {
+        got += messageBytes(mp)
+        freemsg(mp)
+      }
+    }
+    await until(() => got === 16 * bytes.length, `all to come: ${got}`)
+    reader.close()
+    // A connection that stands still can be given up, and its peer hears of it.
+    const reasons: string[] = []
+    for (const peer of peers) peer.onClosed = reason => reasons.push(reason)
+    const before = released
+    for (const connection of stuck) connection.abort()
+    for (const peer of peers)
+      peer.onReadable = () => {
+        for (let mp = peer.getmsg(); mp !== null; mp = peer.getmsg()) freemsg(mp)
+      }
+    await until(() => reasons.length === 4)
+    expect(reasons).toEqual(['reset', 'reset', 'reset', 'reset'])
+    await until(() => released > before)
+    for (const connection of [...stuck, ...peers]) connection.close()
+    silent.close()
+    source.close()
+  })
+
+  it('data that can be neither cut nor sent ends its connection, with a counter: nothing is missing in silence', async () => {
+    const listener = echo(pair.far.runtime)
+    const client = await pair.attach(how)
+    const connection = TcpConnection.connect(client.runtime, { address: FAR, port: listener.local.port })
+    await new Promise<void>(resolve => {
+      connection.onConnect = () => resolve()
+    })
+    const { arena } = client.runtime
+    const bytes = noise(60_000)
+    const message = messageFrom(arena, bytes, 0, bytes.length, 'edge')!
+    for (let i = 0; i < 9; i++) {
+      const view = dupb(message)!
+      view.cont = message.cont
+      message.cont = view
+    }
+    let error: StackError | null = null
+    connection.onClosed = (_reason, why) => {
+      error = why
+    }
+    const limit = (arena as unknown as { viewLimit: number; viewsMade: number }).viewsMade
+    Object.assign(arena, { viewLimit: limit })
+    connection.putmsg(message)
+    await until(() => error !== null)
+    expect(error).toMatchObject({ code: 'ERR_NO_BUFFERS' })
+    expect(client.counters['no-views']).toBe(1)
+    connection.close()
+    listener.close()
+    Object.assign(arena, { viewLimit: 1_000 })
+  })
+
   it('what cannot be opened says why', async () => {
     const client = await pair.attach(how)
     const ended = (c: TcpConnection): Promise<StackError | null> =>
