@@ -249,7 +249,9 @@ function serviceTable(one: Version): string {
     if (line.length <= WIDTH) return `${line}\n`
     return `      rpcHandler(${target}, (${taken}, context) =>\n        ${body},\n      ),\n`
   })
-  const list = handlers.length === 0 ? '[]' : `[\n${handlers.join('')}    ]`
+  const line = `[${handlers.map(handler => handler.trim().replace(/,$/, '')).join(', ')}]`
+  const fits = `    handlers: ${line},`.length <= WIDTH && !line.includes('\n')
+  const list = fits ? line : `[\n${handlers.join('')}    ]`
   const doc = `The dispatch table of version ${version.number} of ${program.name}, to be registered with a server.`
   const parameter = own ? 'service' : '_service'
   return (
