@@ -2,7 +2,8 @@
  * What generated stubs need of a runtime, and no more: `rpcgen` writes against these types, the client and the server of
  * `putnext/rpc` fit them, and a test fits them with ten lines.
  */
-import type { XdrCodec } from './xdr/index.ts'
+import type { RpcPrincipal } from './principal.ts'
+import type { XdrCodec, XdrOpaque } from './xdr/index.ts'
 
 /** One procedure of one version of a program, as both ends know it (RFC 5531 §7.2, §9). */
 export interface RpcProcedure<A, R> {
@@ -33,13 +34,29 @@ export interface RpcCaller {
   call<A, R>(procedure: RpcProcedure<A, R>, argument: A, options?: RpcCallOptions): Promise<R>
 }
 
-/** What a procedure may know of the call that it answers. */
+/**
+ * What a procedure may know of the call that it answers. It is good until the procedure is done (its promise settled): the
+ * server uses it again for another call then.
+ *
+ * Views in the argument (`XdrOpaque`) are good for the same time: the server frees them when the answer is sent. Who keeps one
+ * takes its message (`takeMessage`) or a view of its own (`dup`).
+ */
 export interface RpcContext {
+  /** From 0 to 2^32-1. */
   readonly xid: number
-  /** The peer's address as text, for messages and records. */
+  /** The peer's address and port as text, for messages and records. */
   readonly peer: string
-  /** Aborted when nobody waits for the answer any more. */
+  /** On whose behalf it is made. */
+  readonly principal: RpcPrincipal
+  /** When its caller gives up, in microseconds on the runtime's clock; null if it did not say. */
+  readonly deadline: number | null
+  /**
+   * Aborted when nobody waits for the answer any more: the caller's deadline passed or it gave up, its connection is gone (unless it has a
+   * session, and may come back for the answer), or the server stops. Made when it is first asked for.
+   */
   readonly signal: AbortSignal
+  /** Frees a view when the answer is sent: for a view that the program owns and answers with. */
+  freeWithAnswer(view: XdrOpaque): void
 }
 
 export type Awaitable<T> = T | Promise<T>

@@ -1,0 +1,344 @@
+/** A server of remote procedures: services, where they are reached, and how it stops. */
+
+import { type Counters, makeCounters } from '../base/counters.ts'
+import { StackError } from '../base/errors.ts'
+import { after, type Instant, milliseconds } from '../base/time.ts'
+import type { SocketHost } from '../socket/host.ts'
+import { freemsg } from '../streams/mblk/alloc.ts'
+import type { Mblk } from '../streams/mblk/mblk.ts'
+import type { Runtime } from '../streams/runtime.ts'
+import { Timer } from '../streams/timers.ts'
+import { CallIntake } from './call-intake.ts'
+import { CallRunner } from './call-runner.ts'
+import type { RpcChannel } from './channel.ts'
+import { Dispatch } from './dispatch.ts'
+import { DuplicateCache } from './duplicate-cache.ts'
+import { ReplyBudget } from './kept-reply.ts'
+import { MetricsTable, type ProcedureMetrics } from './procedure-metrics.ts'
+import { ServerAuth } from './server-auth.ts'
+import type { ServerCall, ServerQueue } from './server-call.ts'
+import { type ChannelOwner, ServerChannel } from './server-channel.ts'
+import {
+  openListening,
+  type RpcListening,
+  type RpcListenOptions,
+  type ServerDoor,
+} from './server-listening.ts'
+import {
+  PROCEDURE_COUNTERS,
+  type ProcedureCounter,
+  type ProcedureSummary,
+  type RpcServerOptions,
+  SERVER_COUNTERS,
+  type ServerCounter,
+  type ServerSettings,
+  serverSettings,
+} from './server-settings.ts'
+import { type ServiceOptions, ServiceQueue } from './service-queue.ts'
+import type { SessionRecord } from './session.ts'
+import { SessionTable } from './session-table.ts'
+import type { RpcService } from './stub-types.ts'
+
+export class RpcServer {
+  readonly settings: ServerSettings
+  readonly counters: Counters<ServerCounter> = makeCounters(SERVER_COUNTERS)
+  /** Told when a listening end goes down that nobody closed. */
+  onDown: ((error: StackError | null) => void) | null = null
+  private readonly host: SocketHost
+  private readonly runtime: Runtime
+  private readonly options: RpcServerOptions
+  private readonly metricsTable = new MetricsTable<ProcedureCounter>(PROCEDURE_COUNTERS)
+  private readonly dispatch = new Dispatch<ServerQueue, ProcedureCounter>(procedure =>
+    this.metricsTable.of(procedure),
+  )
+  private readonly queue: ServerQueue
+  private readonly sessions: SessionTable
+  private readonly cache: DuplicateCache
+  private readonly auth: ServerAuth
+  private readonly runner: CallRunner
+  private readonly intake: CallIntake
+  private readonly owner: ChannelOwner
+  private readonly channels = new Set<ServerChannel>()
+  private readonly doors: ServerDoor[] = []
+  /** Queues that have more to run. */
+  private readonly pending = new Set<ServerQueue>()
+  private readonly pumpTimer = new Timer(() => this.pumpPending())
+  private readonly expiryTimer = new Timer(now => this.expire(now))
+  private stopping: Promise<void> | null = null
+  private stopped: (() => void) | null = null
+  private graceTimer: Timer | null = null
+
+  /** @throws StackError `ERR_BAD_CONFIG` */
+  constructor(host: SocketHost, options: RpcServerOptions = {}) {
+    const settings = serverSettings(options)
+    const { runtime } = host
+    this.host = host
+    this.runtime = runtime
+    this.options = options
+    this.settings = settings
+    this.queue = new ServiceQueue(options.service)
+    const budget = new ReplyBudget(settings.maxKeptBytes)
+    this.sessions = new SessionTable(
+      {
+        maxSessions: settings.maxSessions,
+        windowCalls: settings.windowCalls,
+        maxReplyBytes: settings.maxSessionBytes,
+        idleUs: settings.sessionIdleMs * 1_000,
+        secretWord: options.secretWord ?? hostSecret,
+      },
+      budget,
+    )
+    this.sessions.onGivenUp = record => this.givenUp(record)
+    this.cache = new DuplicateCache(
+      { maxCalls: settings.maxCalls, retentionUs: settings.retentionMs * 1_000 },
+      budget,
+    )
+    this.runner = new CallRunner(runtime, settings, this.counters, options, this.cache)
+    this.runner.onMore = queue => this.pumpLater(queue)
+    this.auth = new ServerAuth(this.sessions, options.authenticate ?? null, error =>
+      this.runner.tell(error, 'authenticate'),
+    )
+    this.intake = new CallIntake(
+      runtime,
+      settings,
+      this.counters,
+      this.runner,
+      this.auth,
+      this.cache,
+      this.dispatch,
+    )
+    this.owner = {
+      settings,
+      counters: this.counters,
+      take: (from, mp) => this.take(from, mp),
+      gone: channel => this.gone(channel),
+      released: channel => this.released(channel),
+    }
+  }
+
+  /**
+   * Serves one version of a program.
+   * @param options - given, its calls have a queue of their own; else they share the server's
+   * @throws StackError `ERR_ALREADY` if it is served already, `ERR_BAD_ARGUMENT`, `ERR_BAD_CONFIG`
+   */
+  add(service: RpcService, options?: ServiceOptions): this {
+    const queue = options === undefined ? this.queue : new ServiceQueue<ServerCall>(options)
+    this.dispatch.add(service, queue)
+    return this
+  }
+
+  /** What is served. */
+  get services(): readonly RpcService[] {
+    return this.dispatch.services
+  }
+
+  /** Of each procedure that is served. */
+  get metrics(): Iterable<ProcedureMetrics<ProcedureCounter>> {
+    return this.metricsTable
+  }
+
+  // ---- where it is reached
+
+  /**
+   * Takes calls at a port, by TCP and UDP unless told otherwise. May be called for several.
+   * @returns where
+   * @throws StackError `ERR_STREAM_CLOSED` if it was stopped, or as the stack refuses
+   */
+  async listen(options: RpcListenOptions): Promise<readonly RpcListening[]> {
+    this.checkOpen()
+    const doors = await openListening(this.host, options, this.options.records ?? {}, {
+      channel: channel => this.accept(channel),
+      down: error => this.onDown?.(error),
+    })
+    if (this.stopping !== null) {
+      for (const door of doors) door.close()
+      this.checkOpen()
+    }
+    this.doors.push(...doors)
+    return doors.map(door => door.at)
+  }
+
+  /**
+   * Serves a channel.
+   * @param channel - the server's from now on; reset if there are as many as may be, or the server stops
+   */
+  accept(channel: RpcChannel): void {
+    if (this.stopping !== null || (channel.isStream && this.channels.size >= this.settings.maxConnections)) {
+      this.counters['connections-refused']++
+      return channel.abort()
+    }
+    if (channel.isStream) this.counters.connections++
+    this.channels.add(new ServerChannel(channel, this.owner))
+    if (!this.expiryTimer.armed) this.expire(this.runtime.clock.now())
+  }
+
+  /** Channels that are open. */
+  get channelCount(): number {
+    return this.channels.size
+  }
+
+  // ---- the end
+
+  /**
+   * Stops: no more calls are read; those that were are run and answered, then their channels end. What is not answered when the
+   * grace is over is told so by its `signal`, what waits is refused with SYSTEM_ERR, and all channels end.
+   * @param options - `graceMs` 0 by default
+   * @returns a promise that is kept when the last channel has ended
+   */
+  close(options: { readonly graceMs?: number } = {}): Promise<void> {
+    if (this.stopping !== null) {
+      if ((options.graceMs ?? 0) === 0) this.endNow()
+      return this.stopping
+    }
+    this.stopping = new Promise(done => {
+      this.stopped = done
+    })
+    for (const door of this.doors) door.close()
+    for (const channel of [...this.channels]) channel.stop()
+    const { graceMs = 0 } = options
+    if (graceMs <= 0) this.endNow()
+    else {
+      this.graceTimer = new Timer(() => this.endNow())
+      this.runtime.timers.arm(this.graceTimer, after(this.runtime.clock.now(), milliseconds(graceMs)))
+    }
+    this.endIfDone()
+    return this.stopping
+  }
+
+  private endNow(): void {
+    for (const channel of [...this.channels]) {
+      for (const [queue, lane] of channel.queues) {
+        for (let call = queue.remove(lane); call !== null; call = queue.remove(lane))
+          this.refuseWaiting(call, queue)
+      }
+      for (let call = channel.firstRunning; call !== null; call = call.nextRunning) call.cancel()
+      if (channel.unsent > 0) channel.abort()
+      else channel.close()
+    }
+    this.endIfDone()
+  }
+
+  private refuseWaiting(call: ServerCall, queue: ServerQueue): void {
+    freemsg(call.mp!)
+    call.mp = null
+    queue.force(call.lane!)
+    this.runner.shed(call, 'shed-stopping')
+  }
+
+  private endIfDone(): void {
+    const { stopped, runtime } = this
+    if (stopped === null || this.channels.size > 0) return
+    this.stopped = null
+    const { timers } = runtime
+    if (this.graceTimer !== null) timers.cancel(this.graceTimer)
+    timers.cancel(this.expiryTimer)
+    timers.cancel(this.pumpTimer)
+    this.sessions.close()
+    this.cache.close()
+    stopped()
+  }
+
+  private checkOpen(): void {
+    if (this.stopping !== null) throw new StackError('ERR_STREAM_CLOSED', 'the server was stopped')
+  }
+
+  // ---- for its parts
+
+  private take(from: ServerChannel, mp: Mblk): void {
+    this.intake.take(from, mp)
+  }
+
+  /** A channel ended: what was not begun is not, and who works for it learns that nobody waits. */
+  private gone(channel: ServerChannel): void {
+    this.channels.delete(channel)
+    for (const [queue, lane] of channel.queues) {
+      for (let call = queue.remove(lane); call !== null; call = queue.remove(lane)) this.forget(call)
+      // What was held back is gone; others go on.
+      if (queue.isReady) this.pumpLater(queue)
+    }
+    for (let call = channel.firstRunning; call !== null; call = call.nextRunning) {
+      // The client of a session may come back for the answer.
+      if (call.session === null || this.stopping !== null) call.cancel()
+    }
+    this.endIfDone()
+  }
+
+  /** @param call - one that waited; nobody was told anything of it */
+  private forget(call: ServerCall): void {
+    this.counters['connection-gone']++
+    freemsg(call.mp!)
+    if (call.envelope !== null) freemsg(call.envelope)
+    if (call.session !== null) call.session.session.forgotten(call.session)
+    if (call.cached !== null) this.cache.forgotten(call.cached)
+    call.home!.calls--
+    this.runner.pool.give(call)
+  }
+
+  private givenUp(record: SessionRecord): void {
+    const call = record.holder as ServerCall | null
+    if (call === null) return
+    this.counters['given-up']++
+    // If it waits, it is not begun: its caller does not wait for it.
+    call.waitUntil = 0
+    call.cancel()
+  }
+
+  private released(channel: ServerChannel): void {
+    for (const [queue] of channel.queues) if (queue.isReady) this.pumpLater(queue)
+  }
+
+  private pumpLater(queue: ServerQueue): void {
+    this.pending.add(queue)
+    if (!this.pumpTimer.armed) this.runtime.timers.arm(this.pumpTimer, this.runtime.clock.now())
+  }
+
+  private pumpPending(): void {
+    const queues = [...this.pending]
+    this.pending.clear()
+    for (const queue of queues) this.runner.pump(queue)
+  }
+
+  private expire(now: Instant): void {
+    const times = [this.sessions.expire(now), this.cache.expire(now)].filter(at => at !== null)
+    // As long as it has channels something may come to be remembered.
+    const soon = now + Math.min(this.settings.sessionIdleMs, this.settings.retentionMs) * 1_000
+    const at = Math.max(now + 1_000, Math.min(soon, ...times))
+    this.runtime.timers.arm(this.expiryTimer, at as Instant)
+  }
+
+  // ---- for people
+
+  /** What each procedure that was called did. */
+  describe(): ProcedureSummary[] {
+    return [...this.metricsTable].map(({ name, counters, latency }) => ({
+      name,
+      counters: { ...counters },
+      latency: latency.describe(),
+    }))
+  }
+
+  /** Sessions that are open; those that were given, and that could not be. */
+  get sessionCounts(): {
+    readonly open: number
+    readonly opened: number
+    readonly refused: number
+    readonly expired: number
+  } {
+    const { sessionsOpened, sessionsRefused } = this.auth
+    return {
+      open: this.sessions.size,
+      opened: sessionsOpened,
+      refused: sessionsRefused,
+      expired: this.sessions.expired,
+    }
+  }
+
+  /** Memory that kept replies hold, and how many calls are remembered without a session. */
+  get remembered(): { readonly calls: number; readonly bytes: number } {
+    return { calls: this.cache.size, bytes: this.cache.heldBytes }
+  }
+}
+
+function hostSecret(): number {
+  return crypto.getRandomValues(new Int32Array(1))[0]!
+}
