@@ -1,0 +1,2 @@
+export { type KernelHost, type KernelHostOptions, kernelHost } from './host.ts'
+export type { KernelCounters } from './sockets.ts'
