@@ -255,6 +255,11 @@ export class TestChannel implements RpcChannel {
     return this.sendTo(mp, this.port)
   }
 
+  /** As {@link send}, of a server's datagram channel: to the client of that port. */
+  sendToPort(mp: Mblk, port: number): boolean {
+    return this.sendTo(mp, this.isStream ? this.port : port)
+  }
+
   reply(envelope: Mblk | null, mp: Mblk): boolean {
     if (envelope === null) return this.send(mp)
     const port = envelope.dblk.arena.words[(envelope.rptr >> 2) + REMOTE_PORT]!
