@@ -11,6 +11,7 @@ const COUNTERS = [
   'bytes-in',
   'wakes',
   'no-views',
+  'no-buffers',
 ] as const
 export type ChannelCounters = Counters<(typeof COUNTERS)[number]>
 export const makeChannelCounters = (): ChannelCounters => makeCounters(COUNTERS)

@@ -53,10 +53,12 @@ export class ClientPort implements ChannelUser {
   private nextId = 1
   private error: StackError | null = null
 
+  readonly memory: SendMemory
   readonly cutter: Cutter
 
   constructor(runtime: Runtime, q: AnyQueue, memory: SendMemory = ANY_MEMORY) {
     this.runtime = runtime
+    this.memory = memory
     this.cutter = new Cutter(memory)
     this.retry = runtime.timer(q, () => this.feed())
   }
@@ -169,8 +171,8 @@ export class ClientPort implements ChannelUser {
     return this.blockless.has(stream)
   }
 
-  countNoViews(): void {
-    if (this.channel !== null) this.channel.counters['no-views']++
+  count(what: 'no-views' | 'no-buffers'): void {
+    if (this.channel !== null) this.channel.counters[what]++
   }
 
   private retrySoon(): void {

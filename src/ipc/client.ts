@@ -12,7 +12,7 @@ import { ClientPort, type Welcome } from './client-port.ts'
 import type { AttachOptions, IpcClient, PortCounters } from './interface.ts'
 import { MappedChannel } from './mapped-channel.ts'
 import { MappedClientSide } from './mapped-client.ts'
-import { portDriver } from './port-driver.ts'
+import { datagramDriver, portDriver } from './port-driver.ts'
 import { HELLO, PROTOCOL_VERSION } from './protocol.ts'
 import { RingReader, RingWriter } from './ring.ts'
 import { SocketChannel } from './socket-channel.ts'
@@ -71,7 +71,8 @@ class Client implements IpcClient {
   private async end(): Promise<void> {
     const { runtime, port, channel } = this
     port.onDown = null
-    for (const stream of [...runtime.streams]) if (stream.bottom.info.name === 'tcp') stream.close()
+    for (const stream of [...runtime.streams])
+      if (['tcp', 'udp'].includes(stream.bottom.info.name)) stream.close()
     const until = performance.now() + CLOSE_MS
     this.loop.run()
     // What streams that were closed in order have left goes as the node takes it.
@@ -125,7 +126,7 @@ export async function attach(path: string, options: AttachOptions = {}): Promise
     seat(stream, served(channel))
     const welcome = await greet(port, mapped, timeoutMs)
     if (welcome.mapped !== null && mapped) return mappedClient(shim, loop, port, channel, memory, welcome)
-    loop.runtime.registry.register(portDriver(port))
+    registerDrivers(loop.runtime, port)
     return new Client(loop, port, channel, false, welcome)
   } catch (error) {
     shut(loop, port, channel)
@@ -173,9 +174,14 @@ function mappedClient(
   side.onBlocks = () => port.feed()
   port.channel = channel
   seat(stream, served(channel))
-  loop.runtime.registry.register(portDriver(port))
+  registerDrivers(loop.runtime, port)
   loop.onClose = () => shut(bellLoop, bellPort, bell)
   return new Client(loop, port, channel, true, welcome)
+}
+
+function registerDrivers({ registry }: Runtime, port: ClientPort): void {
+  registry.register(portDriver(port))
+  registry.register(datagramDriver(port))
 }
 
 function served(channel: Channel): Parameters<typeof seat>[1] {

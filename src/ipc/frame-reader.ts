@@ -6,7 +6,7 @@ import { allocb, dupb, freemsg } from '../streams/mblk/alloc.ts'
 import { type Arena, FRAME_BLOCK_BYTES, HEADROOM_BYTES } from '../streams/mblk/arena.ts'
 import { copyBytes } from '../streams/mblk/copy.ts'
 import type { Mblk, UniqueMblk } from '../streams/mblk/mblk.ts'
-import { BODY_BYTES_MAX, DATA, HEADER_BYTES, TEXT_BYTES_MAX } from './protocol.ts'
+import { BODY_BYTES_MAX, DATA, DATAGRAM, HEADER_BYTES, TEXT_BYTES_MAX } from './protocol.ts'
 
 const SMALL_BYTES = FRAME_BLOCK_BYTES - HEADROOM_BYTES
 
@@ -54,7 +54,9 @@ export class FrameReader {
 
   private begin(): boolean {
     const length = this.header[2]!
-    if (length < 0 || length > (this.header[1] === DATA ? BODY_BYTES_MAX : TEXT_BYTES_MAX)) return false
+    const kind = this.header[1]
+    const max = kind === DATA || kind === DATAGRAM ? BODY_BYTES_MAX : TEXT_BYTES_MAX
+    if (length < 0 || length > max) return false
     this.need = length
     if (length === 0 || length > SMALL_BYTES) return true
     // Without a small block the large one serves.

@@ -28,6 +28,8 @@ export interface PortCounters {
   readonly 'bytes-in': number
   /** Connections that were ended since a message could be neither cut nor sent: too many views of blocks were alive. */
   readonly 'no-views': number
+  /** Datagrams that came through the port and were dropped: no block was left for them. */
+  readonly 'no-buffers': number
 }
 
 /**

@@ -16,12 +16,12 @@ import { TAGS_MAX } from './protocol.ts'
 import { clearRing, RING_BYTES, RingReader, RingWriter } from './ring.ts'
 
 /** Blocks that a client has at a time, and their bytes. */
-const LENT_MAX = 8_192
+const LENT_MAX = 32_768
 const LENT_BYTES_MAX = 16 * 1024 * 1024
-/** Blocks that a client may fill: enough for a send buffer of 2 MiB. */
+/** Blocks that a client may fill: enough for a send buffer of 2 MiB, and 512 small datagrams. */
 const GRANTS = [
-  { bytes: HEADER_BLOCK_BYTES, count: 64 },
-  { bytes: FRAME_BLOCK_BYTES, count: 128 },
+  { bytes: HEADER_BLOCK_BYTES, count: 512 },
+  { bytes: FRAME_BLOCK_BYTES, count: 512 },
   { bytes: SUPER_BLOCK_BYTES, count: 32 },
 ] as const
 

@@ -1,4 +1,4 @@
-/** The driver `tcp` of a client: its streams are opened in the node, and their messages go there and come from there. */
+/** The drivers `tcp` and `udp` of a client: their streams are opened in the node, and their messages go there and come from there. */
 import { StackError } from '../base/errors.ts'
 import { formatAddress, parseAddress } from '../inet/address.ts'
 import type { ConnectOptions, ListenOptions } from '../inet/tcp/control.ts'
@@ -14,8 +14,9 @@ import type { AnyQueue, DriverInfo } from '../streams/module.ts'
 import { putnext } from '../streams/putnext.ts'
 import type { Queue } from '../streams/queue.ts'
 import type { ClientPort } from './client-port.ts'
-import { CONNECT, LISTEN } from './protocol.ts'
+import { CONNECT, ENDPOINT, LISTEN } from './protocol.ts'
 import { RemoteConnection } from './remote-connection.ts'
+import { RemoteEndpoint } from './remote-endpoint.ts'
 import { RemoteListening } from './remote-listening.ts'
 
 type PortStream = RemoteConnection | RemoteListening
@@ -46,6 +47,44 @@ export function portDriver(port: ClientPort): DriverInfo<PortStream> {
       state instanceof RemoteConnection
         ? `tcp:${nameText(state.local)}-${nameText(state.remote)}`
         : `tcp:${nameText(state.local)}`,
+  }
+}
+
+export function datagramDriver(port: ClientPort): DriverInfo<RemoteEndpoint> {
+  return {
+    name: 'udp',
+    driver: true,
+    // As above: what may not go waits here.
+    hiwat: 1,
+    lowat: 1,
+    open: (q, options) => openEndpoint(port, q, options),
+    close: q => q.state.close(),
+    read: { put: putnext, service: q => q.state.serveRead() },
+    write: { put: datagramPut, service: q => q.state.serveWrite() },
+    counters: state => state.counters,
+    describe: ({ names, id }) => ({ ...names, id }),
+  }
+}
+
+function openEndpoint(port: ClientPort, q: AnyQueue, options: unknown): RemoteEndpoint {
+  const id = port.number()
+  port.sendText(id, ENDPOINT, 0, options ?? {})
+  const endpoint = new RemoteEndpoint(q, port, id)
+  port.add(id, endpoint)
+  return endpoint
+}
+
+function datagramPut(q: Queue<RemoteEndpoint>, mp: Mblk): void {
+  switch (mp.type) {
+    case M_DATA:
+    case M_PROTO:
+      return q.state.write(mp)
+    case M_FLUSH:
+      return driverFlush(q, mp)
+    case M_IOCTL:
+      return q.state.request(mp)
+    default:
+      freemsg(mp)
   }
 }
 

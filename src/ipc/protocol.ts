@@ -11,7 +11,7 @@ import { messageBytes } from '../streams/mblk/message.ts'
 import { messageFrom, readMessage } from '../streams/mblk/pullup.ts'
 
 /** Both ends must say the same. */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 export const HEADER_BYTES = 16
 /** Longest body. */
 export const BODY_BYTES_MAX = 512 * 1024
@@ -23,14 +23,19 @@ export const CREDIT_BYTES = 1024 * 1024
 export const MESSAGE_COST_BYTES = 256
 /** Credit is given back in parts of this size. */
 export const CREDIT_STEP_BYTES = CREDIT_BYTES / 4
+/** As {@link CREDIT_BYTES}, of an endpoint of datagrams: what is beyond it is no stream's data and may be dropped. */
+export const DATAGRAM_CREDIT_BYTES = 128 * 1024
+export const DATAGRAM_CREDIT_STEP_BYTES = DATAGRAM_CREDIT_BYTES / 4
 /** Accepted connections of one listener that are on their way to the program. */
 export const ACCEPT_AHEAD = 32
 
 /** Both ways: data, and credit for data (detail: bytes). */
 export const DATA = 1
 export const CREDIT = 2
+/** Both ways: a datagram, or an error about one: a control block of `inet/unitdata.ts` and the data. CREDIT is for these too. */
+export const DATAGRAM = 3
 
-/** To the node. HELLO, CONNECT, LISTEN, SET and REQUEST have a body of JSON; REQUEST's detail is its number. */
+/** To the node. HELLO, CONNECT, LISTEN, ENDPOINT, SET and REQUEST have a body of JSON; REQUEST's detail is its number. */
 export const HELLO = 16
 export const CONNECT = 17
 export const LISTEN = 18
@@ -44,6 +49,8 @@ export const CLOSE = 22
 export const ABORT = 23
 export const SET = 24
 export const REQUEST = 25
+/** JSON: opens an endpoint of UDP. What it may be asked are REQUESTs. */
+export const ENDPOINT = 26
 
 /** To the client. WELCOME, REFUSED, NAMES, INCOMING, OVER, ANSWER and REFUSAL have a body of JSON. */
 export const WELCOME = 32

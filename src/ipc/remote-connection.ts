@@ -23,7 +23,7 @@ import { readConnectionSettings } from '../inet/tcp/setting-ranges.ts'
 import type { ConnectionSettings } from '../inet/tcp/settings.ts'
 import type { StateName } from '../inet/tcp/states.ts'
 import type { SocketName } from '../inet/udp/endpoint.ts'
-import { ackIoctl, nakIoctl, readIoctl } from '../streams/ioctl.ts'
+import { nakIoctl } from '../streams/ioctl.ts'
 import { freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { messageBytes } from '../streams/mblk/message.ts'
@@ -48,7 +48,6 @@ import {
   NAMES,
   OVER,
   REFUSAL,
-  REQUEST,
   readText,
   SET,
   SHUTDOWN,
@@ -56,6 +55,7 @@ import {
   URGENT,
   URGENT_DATA,
 } from './protocol.ts'
+import { RemoteRequests, streamOver } from './remote-requests.ts'
 import { bodyCost } from './send-data.ts'
 
 export interface StreamNames {
@@ -94,9 +94,7 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
   /** Closed by its program, with data that the node has no credit for yet. */
   private readonly leftover: Mblk[] = []
   private closing = false
-  /** Requests to modules and to TCP over there, by number. */
-  private readonly requests = new Map<number, Mblk>()
-  private nextRequest = 1
+  private readonly requests: RemoteRequests
 
   constructor(q: AnyQueue, port: ClientPort, id: number, names: StreamNames, state: StateName) {
     this.q = q
@@ -106,6 +104,7 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
     this.remote = names.remote
     this.settings = names.settings
     this.stateName = state
+    this.requests = new RemoteRequests(port, id, q.other)
     q.stream.setReadLimits(HEAD_BYTES, HEAD_BYTES)
   }
 
@@ -151,7 +150,7 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
       }
       case ANSWER:
       case REFUSAL:
-        this.answer(kind, detail, mp)
+        this.requests.answer(kind, detail, mp)
         break
     }
     if (mp !== null) freemsg(mp)
@@ -226,8 +225,7 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
     this.port.forget(this.id)
     for (const mp of this.leftover) freemsg(mp)
     this.leftover.length = 0
-    for (const mp of this.requests.values()) nakIoctl(this.q.other, mp, error ?? over())
-    this.requests.clear()
+    this.requests.fail(error ?? streamOver())
     if (this.closing) return
     // Nothing is sent any more: whoever waits for room may come and hear it.
     flushq(this.q.other, FLUSHALL)
@@ -295,7 +293,7 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
   /** Data that cannot be sent must not be missing: the connection ends. @param mp - consumed */
   private giveUp(mp: Mblk): null {
     freemsg(mp)
-    this.port.countNoViews()
+    this.port.count('no-views')
     this.reset(new StackError('ERR_NO_BUFFERS', 'too many views of blocks are alive'))
     return null
   }
@@ -388,21 +386,7 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
 
   /** Passes an M_IOCTL on: the answer comes back. @param mp - consumed */
   request(mp: Mblk): void {
-    if (this.reason !== null) return nakIoctl(this.q.other, mp, this.error ?? over())
-    const { command, argument } = readIoctl(mp)
-    const number = this.nextRequest++
-    this.requests.set(number, mp)
-    this.port.sendText(this.id, REQUEST, number, { command, argument })
-  }
-
-  private answer(kind: number, number: number, body: Mblk | null): void {
-    const mp = this.requests.get(number)
-    if (mp === undefined) return
-    this.requests.delete(number)
-    const text = readText(body)
-    if (kind === ANSWER) ackIoctl(this.q.other, mp, text)
-    else nakIoctl(this.q.other, mp, errorFrom(text as ErrorText))
+    if (this.reason !== null) nakIoctl(this.q.other, mp, this.error ?? streamOver())
+    else this.requests.ask(mp)
   }
 }
-
-const over = (): StackError => new StackError('ERR_STREAM_CLOSED', 'the connection is over')

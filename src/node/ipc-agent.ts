@@ -1,10 +1,12 @@
 /** The node's side of one client: which stream a frame is for, and what the client may do. */
 import { StackError } from '../base/errors.ts'
 import { CONNECTION_SETTINGS } from '../inet/tcp/settings.ts'
+import type { EndpointOptions } from '../inet/udp/control.ts'
 import type { Channel, ChannelEnd, ChannelUser } from '../ipc/channel.ts'
 import type { MappedNodeSide } from '../ipc/mapped-node.ts'
 import {
   CONNECT,
+  ENDPOINT,
   errorText,
   HELLO,
   type Hello,
@@ -17,6 +19,7 @@ import {
   textMessage,
   WELCOME,
 } from '../ipc/protocol.ts'
+import { UdpEndpoint } from '../socket/endpoint.ts'
 import {
   TcpConnection,
   type TcpConnectOptions,
@@ -27,6 +30,7 @@ import { freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import { IpcConnection } from './ipc-connection.ts'
+import { IpcEndpoint } from './ipc-endpoint.ts'
 import { IpcListener } from './ipc-listener.ts'
 
 /** A stream that a client has in the node. */
@@ -131,8 +135,8 @@ export class IpcAgent implements ChannelUser {
     return true
   }
 
-  countNoViews(): void {
-    if (this.channel !== null) this.channel.counters['no-views']++
+  count(what: 'no-views' | 'no-buffers'): void {
+    if (this.channel !== null) this.channel.counters[what]++
   }
 
   /** Data of the client's waits for TCP, or does not any more. */
@@ -158,7 +162,7 @@ export class IpcAgent implements ChannelUser {
   }
 
   private open(id: number, kind: number, mp: Mblk | null): boolean {
-    const isOpening = kind === CONNECT || kind === LISTEN
+    const isOpening = kind === CONNECT || kind === LISTEN || kind === ENDPOINT
     const text = isOpening || id === 0 ? takeText(mp) : drop(mp)
     if (id === 0) return kind === HELLO && this.greet(text as Hello)
     if (!this.greeted) return false
@@ -184,6 +188,10 @@ export class IpcAgent implements ChannelUser {
       const { local, remote, settings } = connection
       this.sendText(id, NAMES, 0, { local, remote, settings })
       this.add(id, new IpcConnection(this, id, connection))
+    } else if (kind === ENDPOINT) {
+      const endpoint = UdpEndpoint.open(runtime, options as EndpointOptions, `udp:pid-${this.pid}`)
+      this.sendText(id, NAMES, 0, endpoint.names)
+      this.add(id, new IpcEndpoint(this, id, endpoint))
     } else {
       const listener = TcpListener.open(runtime, options as TcpListenOptions)
       this.sendText(id, NAMES, 0, { local: listener.local })

@@ -115,7 +115,7 @@ export class IpcConnection implements IpcStream {
 
   /** Data must not be missing: the connection ends. */
   private giveUp(): void {
-    this.agent.countNoViews()
+    this.agent.count('no-views')
     const error = errorText(new StackError('ERR_NO_BUFFERS', 'too many views of blocks are alive'))
     this.say(OVER, 0, { reason: 'aborted', error })
     this.abort()

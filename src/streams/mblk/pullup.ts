@@ -3,7 +3,7 @@ import type { ReadonlyBytes } from '../../base/checksum.ts'
 import { StackError } from '../../base/errors.ts'
 import { allocb, copyHead, dupmsg, freeb, freemsg } from './alloc.ts'
 import { type Arena, HEADROOM_BYTES } from './arena.ts'
-import { type CopyPlace, copyBytes } from './copy.ts'
+import { type CopyPlace, copyBytes, type PortCopyPlace } from './copy.ts'
 import type { BorrowedMblk, Mblk, UniqueMblk } from './mblk.ts'
 import { adjmsg, messageBytes } from './message.ts'
 
@@ -82,7 +82,7 @@ export function readMessage(
   to: Uint8Array,
   toOffset: number,
   length: number,
-  place: CopyPlace,
+  place: CopyPlace | PortCopyPlace,
 ): void {
   const arena = mp.dblk.arena
   for (let bp: BorrowedMblk | null = mp; bp !== null && length > 0; bp = bp.cont) {
