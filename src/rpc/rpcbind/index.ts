@@ -1,0 +1,6 @@
+export * from './client.ts'
+export * from './netid.ts'
+export * from './registration.ts'
+export { type Registration, Registrations } from './registrations.ts'
+export * from './server.ts'
+export * from './universal-address.ts'
