@@ -125,6 +125,7 @@ export class DuplicateCache {
   windowed = 0
   private readonly limits: DuplicateCacheLimits
   private readonly budget: ReplyBudget
+  private isClosed = false
   private readonly calls = new Map<string, CachedCall>()
   /** Those that ended, in the order in which they did. */
   private readonly ended = new Set<CachedCall>()
@@ -188,7 +189,7 @@ export class DuplicateCache {
    */
   answered(record: CachedCall, reply: Mblk | null, now: number): void {
     this.end(record, now)
-    if (reply === null || this.budget.isSpent) {
+    if (reply === null || this.budget.isSpent || this.isClosed) {
       freeReply(reply)
       record.state = 'unkept'
       return
@@ -217,8 +218,9 @@ export class DuplicateCache {
     return this.expirePeers(now) ?? (this.calls.size === 0 ? null : now + this.limits.retentionUs)
   }
 
-  /** Frees all that is kept. */
+  /** Frees all that is kept; of what ends later nothing is. */
   close(): void {
+    this.isClosed = true
     for (const record of this.ended) this.remove(record)
     this.calls.clear()
     this.peers.clear()

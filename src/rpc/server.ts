@@ -299,8 +299,8 @@ export class RpcServer {
   }
 
   private expire(now: Instant): void {
+    if (this.channels.size === 0 && this.sessions.size === 0 && this.cache.size === 0) return
     const times = [this.sessions.expire(now), this.cache.expire(now)].filter(at => at !== null)
-    // As long as it has channels something may come to be remembered.
     const soon = now + Math.min(this.settings.sessionIdleMs, this.settings.retentionMs) * 1_000
     const at = Math.max(now + 1_000, Math.min(soon, ...times))
     this.runtime.timers.arm(this.expiryTimer, at as Instant)

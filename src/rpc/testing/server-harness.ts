@@ -10,7 +10,7 @@ import { RpcServer } from '../server.ts'
 import type { RpcServerOptions } from '../server-settings.ts'
 import { acceptName, authName, MSG_ACCEPTED, RPC_MISMATCH, SUCCESS } from '../status.ts'
 import { type RpcContext, type RpcHandler, type RpcService, rpcHandler } from '../stub-types.ts'
-import { type XdrCodec, XdrDecoder, XdrEncoder, xdrInt } from '../xdr/index.ts'
+import { type XdrCodec, XdrDecoder, XdrEncoder, XdrOpaque, xdrInt } from '../xdr/index.ts'
 import { type NetConditions, type TestChannel, TestNet } from './channel-pair.ts'
 
 export const PROGRAM = 0x2000_0042
@@ -59,8 +59,10 @@ export interface CallParts {
   readonly procedure?: number
   readonly credentials?: OpaqueAuth
   readonly verifier?: OpaqueAuth
-  /** Null: no arguments. */
-  readonly argument?: number | null
+  /** An opaque behind the header and the argument. */
+  readonly tail?: Uint8Array
+  /** Bytes left free in front of the message: it holds a large block. */
+  readonly headroom?: number
 }
 
 /** One end of a channel, without any manners of its own. */
@@ -85,7 +87,7 @@ export class RawPeer {
   /** @returns its xid */
   call(procedure: number, argument: number | null = null, parts: CallParts = {}): number {
     const xid = parts.xid ?? ++this.lastXid
-    this.encoder.start()
+    this.encoder.start('', parts.headroom)
     writeCall(
       this.encoder,
       xid,
@@ -96,6 +98,7 @@ export class RawPeer {
       parts.verifier ?? NO_AUTH,
     )
     if (argument !== null) this.encoder.putInt('argument', argument)
+    if (parts.tail !== undefined) this.encoder.putOpaque('tail', XdrOpaque.of(parts.tail))
     this.channel.send(this.encoder.finish())
     return xid
   }
@@ -165,7 +168,7 @@ export function serverBench(
   options: RpcServerOptions = {},
   conditions: Partial<NetConditions> = {},
 ): ServerBench {
-  const runtime = makeTestRuntime()
+  const runtime = makeTestRuntime({ arenaOptions: { sizeBytes: 32 * 1024 * 1024 } })
   const net = new TestNet(runtime.runtime, conditions)
   const errors: unknown[] = []
   let word = 1

@@ -1,0 +1,399 @@
+import { describe, expect, it } from 'vitest'
+import { milliseconds } from '../base/time.ts'
+import type { ServiceOptions } from './service-queue.ts'
+import {
+  handlerOf,
+  intHandler,
+  RawPeer,
+  type ServerBench,
+  serverBench,
+  serviceOf,
+} from './testing/server-harness.ts'
+import { XdrOpaque, xdrInt, xdrOpaqueView } from './xdr/index.ts'
+
+/** A procedure that is done when the test says so. */
+class Gate {
+  /** Arguments of those that run, in the order of their beginning. */
+  readonly begun: number[] = []
+  readonly signals: AbortSignal[] = []
+  private readonly waiting = new Map<number, (value: number) => void>()
+
+  readonly handler = intHandler(1, (argument, context) => {
+    this.begun.push(argument)
+    this.signals.push(context.signal)
+    return new Promise<number>(resolve => this.waiting.set(argument, resolve))
+  })
+
+  async open(bench: ServerBench, argument: number): Promise<void> {
+    this.waiting.get(argument)!(argument)
+    this.waiting.delete(argument)
+    await bench.rest()
+  }
+
+  async openAll(bench: ServerBench): Promise<void> {
+    while (this.waiting.size > 0)
+      for (const argument of [...this.waiting.keys()]) await this.open(bench, argument)
+  }
+}
+
+function gated(service: ServiceOptions, more = {}): { readonly gate: Gate; readonly bench: ServerBench } {
+  const gate = new Gate()
+  return { gate, bench: serverBench([serviceOf([gate.handler])], { service, ...more }) }
+}
+
+describe('rpc/server: how calls are served', () => {
+  it('one at a time: the next begins when the one before is answered', async () => {
+    const { gate, bench } = gated({ mode: 'one-at-a-time' })
+    const [a, b] = [bench.connect(), bench.connect()]
+    a.call(1, 11)
+    b.call(1, 21)
+    await bench.rest()
+    expect(gate.begun).toEqual([11])
+    await gate.open(bench, 11)
+    expect(a.one().value).toBe(11)
+    expect(gate.begun).toEqual([11, 21])
+    await gate.openAll(bench)
+    expect(b.one().value).toBe(21)
+    await bench.end()
+  })
+
+  it('ordered: calls of one connection one after the other, of several at the same time', async () => {
+    const { gate, bench } = gated({ mode: 'ordered' })
+    const [a, b] = [bench.connect(), bench.connect()]
+    for (const n of [11, 12]) a.call(1, n)
+    b.call(1, 21)
+    await bench.rest()
+    expect(gate.begun).toEqual([11, 21])
+    await gate.open(bench, 11)
+    expect(gate.begun).toEqual([11, 21, 12])
+    await gate.openAll(bench)
+    expect(a.taken().map(reply => reply.value)).toEqual([11, 12])
+    await bench.end()
+  })
+
+  it('concurrent: answers go when they are there, in any order', async () => {
+    const { gate, bench } = gated({ concurrency: 2 })
+    const a = bench.connect()
+    for (const n of [11, 12, 13]) a.call(1, n)
+    await bench.rest()
+    expect(gate.begun).toEqual([11, 12])
+    await gate.open(bench, 12)
+    expect(a.one().value).toBe(12)
+    expect(gate.begun).toEqual([11, 12, 13])
+    await gate.openAll(bench)
+    await bench.end()
+  })
+
+  it('checklist 43: what finds the queue full is refused at once with SYSTEM_ERR, and the rest is served', async () => {
+    const { gate, bench } = gated({ mode: 'one-at-a-time', maxWaiting: 2 })
+    const a = bench.connect()
+    for (const n of [1, 2, 3, 4, 5]) a.call(1, n)
+    await bench.rest()
+    expect(a.taken().map(reply => [reply.xid, reply.status])).toEqual([
+      [104, 'SYSTEM_ERR'],
+      [105, 'SYSTEM_ERR'],
+    ])
+    expect(bench.server.counters['shed-queue-full']).toBe(2)
+    await gate.openAll(bench)
+    expect(a.taken().map(reply => reply.value)).toEqual([1, 2, 3])
+    expect(gate.begun).toEqual([1, 2, 3])
+    await bench.end()
+  })
+
+  it('a connection with 10,000 calls ready does not starve another', async () => {
+    const order: number[] = []
+    const bench = serverBench([serviceOf([intHandler(1, n => order.push(n))])])
+    const [a, b] = [bench.connect(), bench.connect()]
+    for (let n = 0; n < 10_000; n++) a.call(1, n)
+    b.call(1, -1)
+    bench.settle()
+    expect(order).toHaveLength(10_001)
+    expect(order.indexOf(-1)).toBeLessThanOrEqual(2 * bench.server.settings.callsPerTurn)
+    expect(a.replies).toHaveLength(10_000)
+    await bench.end()
+  })
+
+  it('a call that waits is decoded when it is run: GARBAGE_ARGS then', async () => {
+    const { gate, bench } = gated({ mode: 'one-at-a-time' })
+    const a = bench.connect()
+    a.call(1, 1)
+    a.call(1)
+    a.call(1, 3)
+    await gate.open(bench, 1).catch(() => {})
+    await bench.rest()
+    await gate.openAll(bench)
+    expect(a.taken().map(reply => reply.status)).toEqual(['SUCCESS', 'GARBAGE_ARGS', 'SUCCESS'])
+    await bench.end()
+  })
+
+  it('services may have queues of their own', async () => {
+    const gate = new Gate()
+    const bench = serverBench([])
+    bench.server.add(serviceOf([gate.handler]), { mode: 'one-at-a-time' })
+    bench.server.add(serviceOf([intHandler(1, n => n, { version: 9 })], 9))
+    const a = bench.connect()
+    a.call(1, 1)
+    a.call(1, 2)
+    a.call(1, 3, { version: 9 })
+    await bench.rest()
+    expect(a.one().value).toBe(3)
+    await gate.openAll(bench)
+    await bench.end()
+  })
+})
+
+describe('rpc/server: cancelled work stops (checklist 43)', () => {
+  it('the signal is aborted when the connection is gone; what waited is not begun, what ran is answered to nobody', async () => {
+    const { gate, bench } = gated({ mode: 'one-at-a-time' })
+    const [a, b] = [bench.connect(), bench.connect()]
+    a.call(1, 1)
+    a.call(1, 2)
+    b.call(1, 3)
+    await bench.rest()
+    a.channel.abort()
+    await bench.rest()
+    expect(gate.signals[0]!.aborted).toBe(true)
+    await gate.openAll(bench)
+    expect(gate.begun).toEqual([1, 3])
+    expect(bench.server.counters['connection-gone']).toBe(2)
+    expect(b.one().value).toBe(3)
+    expect(bench.errors).toEqual([])
+    await bench.end()
+  })
+
+  it('a call that waited longer than a server lets it is refused, not run', async () => {
+    const { gate, bench } = gated({ mode: 'one-at-a-time' }, { maxWaitMs: 50 })
+    const a = bench.connect()
+    a.call(1, 1)
+    a.call(1, 2)
+    await bench.rest()
+    bench.advance(milliseconds(51))
+    await gate.openAll(bench)
+    expect(gate.begun).toEqual([1])
+    expect(a.taken().map(reply => reply.status)).toEqual(['SUCCESS', 'SYSTEM_ERR'])
+    expect(bench.server.counters['shed-deadline']).toBe(1)
+    await bench.end()
+  })
+})
+
+describe('rpc/server: stopping', () => {
+  it('with grace: no new call is read, what was read is answered, then the channels end', async () => {
+    const { gate, bench } = gated({ mode: 'one-at-a-time' })
+    const [a, idle] = [bench.connect(), bench.connect()]
+    a.call(1, 1)
+    a.call(1, 2)
+    await bench.rest()
+    let isStopped = false
+    const stopped = bench.server.close({ graceMs: 1_000 }).then(() => {
+      isStopped = true
+    })
+    a.call(1, 3)
+    await bench.rest()
+    expect([idle.isClosed, a.isClosed, isStopped]).toEqual([true, false, false])
+    await gate.openAll(bench)
+    await stopped
+    expect(a.taken().map(reply => reply.value)).toEqual([1, 2])
+    expect([gate.begun, a.isClosed]).toEqual([[1, 2], true])
+    expect(bench.server.channelCount).toBe(0)
+    bench.finish()
+  })
+
+  it('when the grace is over: signals are aborted, what waits is refused with SYSTEM_ERR, the channels end', async () => {
+    const { gate, bench } = gated({ mode: 'one-at-a-time' })
+    const a = bench.connect()
+    a.call(1, 1)
+    a.call(1, 2)
+    await bench.rest()
+    const stopped = bench.server.close({ graceMs: 100 })
+    bench.advance(milliseconds(99))
+    expect(gate.signals[0]!.aborted).toBe(false)
+    bench.advance(milliseconds(1))
+    await stopped
+    expect(gate.signals[0]!.aborted).toBe(true)
+    await bench.rest()
+    expect(a.taken().map(reply => reply.status)).toEqual(['SYSTEM_ERR'])
+    expect(a.isClosed).toBe(true)
+    await gate.openAll(bench)
+    expect(gate.begun).toEqual([1])
+    bench.finish()
+  })
+
+  it('one that was stopped takes nothing any more', async () => {
+    const { bench } = gated({})
+    await bench.server.close()
+    const a = bench.connect()
+    bench.settle()
+    expect(a.isClosed).toBe(true)
+    await expect(bench.server.listen({ port: 0 })).rejects.toMatchObject({ code: 'ERR_STREAM_CLOSED' })
+    await bench.server.close()
+    bench.finish()
+  })
+
+  it('one connection more than may be is reset', async () => {
+    const { bench } = gated({}, { maxConnections: 1 })
+    const [a, b] = [bench.connect(), bench.connect()]
+    bench.settle()
+    expect([a.isClosed, b.isClosed]).toEqual([false, true])
+    expect(bench.server.counters['connections-refused']).toBe(1)
+    await bench.end()
+  })
+})
+
+describe('rpc/server: a slow reader of replies cannot pin memory (checklist 43)', () => {
+  const echo = serviceOf([intHandler(1, n => n)])
+
+  it('beyond the bound its calls are not read; when it takes them it goes on, and nothing is lost', async () => {
+    const bench = serverBench([echo], { maxWaitingReplies: 10 })
+    const { client, server: end } = bench.net.pair()
+    bench.server.accept(end)
+    const a = new RawPeer(client)
+    end.blocked = true
+    for (let n = 0; n < 100; n++) a.call(1, n)
+    bench.settle()
+    expect(bench.server.counters.calls).toBe(10)
+    expect(bench.server.counters['reading-held']).toBe(1)
+    end.unblock()
+    bench.advance(milliseconds(1))
+    expect(a.taken().map(reply => reply.value)).toEqual(Array.from({ length: 100 }, (_, n) => n))
+    await bench.end()
+  })
+
+  it('what it takes nothing of for the time that is set is ended', async () => {
+    const bench = serverBench([echo], { stallMs: 500 })
+    const { client, server: end } = bench.net.pair()
+    bench.server.accept(end)
+    const a = new RawPeer(client)
+    end.blocked = true
+    a.call(1, 1)
+    bench.settle()
+    bench.advance(milliseconds(499))
+    expect(a.isClosed).toBe(false)
+    bench.advance(milliseconds(1))
+    expect(a.isClosed).toBe(true)
+    expect(bench.server.counters['connections-stalled']).toBe(1)
+    await bench.end()
+  })
+
+  it('calls that wait are not begun while its answers are not taken', async () => {
+    const gate = new Gate()
+    const bench = serverBench([serviceOf([gate.handler])], {
+      maxWaitingReplies: 1,
+      service: { mode: 'one-at-a-time' },
+    })
+    const { client, server: end } = bench.net.pair()
+    bench.server.accept(end)
+    const [a, b] = [new RawPeer(client), bench.connect()]
+    end.blocked = true
+    for (const n of [1, 2]) a.call(1, n)
+    await bench.rest()
+    b.call(1, 3)
+    await gate.open(bench, 1)
+    expect(gate.begun).toEqual([1, 3])
+    await gate.open(bench, 3)
+    expect(gate.begun).toEqual([1, 3])
+    end.unblock()
+    bench.advance(milliseconds(1))
+    await gate.openAll(bench)
+    expect(gate.begun).toEqual([1, 3, 2])
+    await bench.end()
+  })
+})
+
+describe('rpc/server: memory of arguments and results', () => {
+  const SIZE = 4_096
+
+  it('views in the argument are freed when the answer is sent, unless the handler took them', async () => {
+    let kept: XdrOpaque | null = null
+    const seen: XdrOpaque[] = []
+    const bench = serverBench([
+      serviceOf([
+        handlerOf(1, xdrOpaqueView(), xdrInt, view => {
+          seen.push(view)
+          return view.length
+        }),
+        handlerOf(2, xdrOpaqueView(), xdrInt, async view => {
+          seen.push(view)
+          await Promise.resolve()
+          kept = view.dup()
+          return view.length
+        }),
+      ]),
+    ])
+    const a = bench.connect()
+    for (const procedure of [1, 2]) a.call(procedure, null, { tail: new Uint8Array(SIZE).fill(7) })
+    await bench.rest()
+    expect(a.taken().map(reply => reply.value)).toEqual([SIZE, SIZE])
+    expect(seen.map(view => view.isFreed)).toEqual([true, true])
+    expect(kept!.toBytes().every(byte => byte === 7)).toBe(true)
+    kept!.free()
+    await bench.end()
+  })
+
+  it('a result of views, or of memory that is lent, goes out without a copy', async () => {
+    const lent = new Uint8Array(SIZE).fill(9)
+    let released = 0
+    const bench = serverBench([
+      serviceOf([
+        handlerOf(1, xdrOpaqueView(), xdrOpaqueView(), view => view),
+        handlerOf(2, xdrOpaqueView(), xdrOpaqueView(), async (view, context) => {
+          const own = view.dup()
+          context.freeWithAnswer(own)
+          return own
+        }),
+        handlerOf(3, xdrInt, xdrOpaqueView(), async () => {
+          return XdrOpaque.of(lent, () => released++)
+        }),
+      ]),
+    ])
+    const a = bench.connect()
+    for (const procedure of [1, 2]) a.call(procedure, null, { tail: new Uint8Array(SIZE).fill(procedure) })
+    a.call(3, 1)
+    const before = { ...bench.arena.copies }
+    await bench.rest()
+    expect(a.taken().map(reply => reply.value)).toEqual([SIZE, SIZE, SIZE])
+    expect(bench.arena.copies).toEqual(before)
+    expect(released).toBe(1)
+    await bench.end()
+  })
+
+  it('a call that waits holds no more memory than it has bytes', async () => {
+    const gate = new Gate()
+    const bench = serverBench([serviceOf([gate.handler])], { service: { mode: 'one-at-a-time' } })
+    const a = bench.connect()
+    a.call(1, 1)
+    a.call(1, 2, { headroom: 60_000 })
+    await bench.rest()
+    expect(bench.arena.classes.at(-1)!.inUse).toBe(0)
+    await gate.openAll(bench)
+    expect(a.taken().map(reply => reply.value)).toEqual([1, 2])
+    await bench.end()
+  })
+})
+
+describe('rpc/server: metrics and traces', () => {
+  it('counts for each procedure how calls ended, and tells each to a trace', async () => {
+    const events: unknown[] = []
+    const bench = serverBench([serviceOf([intHandler(1, n => n)])], {
+      measureEvery: 1,
+      trace: ({ procedure, result, side }) => events.push([side, procedure, result]),
+    })
+    const a = bench.connect()
+    a.call(1, 1)
+    a.call(1)
+    a.call(0)
+    bench.settle()
+    const [first, second] = bench.server.describe()
+    expect(first).toMatchObject({
+      name: 'TEST_1',
+      counters: { calls: 2, answered: 1, 'garbage-args': 1 },
+      latency: { count: 2 },
+    })
+    expect(second).toMatchObject({ name: 'TEST_NULL', counters: { calls: 1, answered: 1 } })
+    expect(events).toEqual([
+      ['server', 'TEST_1', 'ok'],
+      ['server', 'TEST_1', 'GARBAGE_ARGS'],
+      ['server', 'TEST_NULL', 'ok'],
+    ])
+    await bench.end()
+  })
+})
