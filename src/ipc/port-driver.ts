@@ -4,6 +4,7 @@ import { formatAddress, parseAddress } from '../inet/address.ts'
 import type { ConnectOptions, ListenOptions } from '../inet/tcp/control.ts'
 import { nameText } from '../inet/tcp/describe.ts'
 import type { ListeningEnd } from '../inet/tcp/ends.ts'
+import { readConnectionSettings } from '../inet/tcp/setting-ranges.ts'
 import type { SocketName } from '../inet/udp/endpoint.ts'
 import { driverFlush } from '../streams/flush.ts'
 import { nakIoctl } from '../streams/ioctl.ts'
@@ -92,7 +93,8 @@ function openStream(port: ClientPort, q: AnyQueue, options: PortOpenOptions | un
   if (options === undefined) throw new StackError('ERR_PLUMBING', 'a port has no stack to be plumbed')
   if ('accept' in options) return accept(port, q, options.accept)
   if ('listen' in options) {
-    const { address = '::', port: number } = options.listen
+    const { address = '::', port: number, settings } = options.listen
+    readConnectionSettings(settings ?? {}, port.settings)
     const id = port.number()
     port.sendText(id, LISTEN, 0, options.listen)
     const listening = new RemoteListening(q, port, id, nameOf(address === '' ? '::' : address, number))
@@ -101,10 +103,11 @@ function openStream(port: ClientPort, q: AnyQueue, options: PortOpenOptions | un
   }
   const { address, port: number } = options.connect
   const remote = nameOf(address, number)
+  const settings = readConnectionSettings(options.connect.settings ?? {}, port.settings)
   const id = port.number()
   port.sendText(id, CONNECT, 0, options.connect)
   const local = { address: remote.family === 4 ? '0.0.0.0' : '::', family: remote.family, port: 0 }
-  const connection = new RemoteConnection(q, port, id, { local, remote, settings: port.settings }, 'SYN-SENT')
+  const connection = new RemoteConnection(q, port, id, { local, remote, settings }, 'SYN-SENT')
   port.add(id, connection)
   return connection
 }

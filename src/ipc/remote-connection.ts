@@ -80,6 +80,8 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
   reason: CloseReason | null = null
   error: StackError | null = null
   silent = false
+  /** What the program changed. */
+  private readonly changed: Partial<ConnectionSettings> = {}
   /** Bytes that may be sent; below zero after a message that went over it. */
   private credit = CREDIT_BYTES
   /** Bytes to be given back to the node. */
@@ -126,7 +128,7 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
         if (this.credit > 0) this.mayGoOn()
         break
       case NAMES:
-        Object.assign(this, readText(mp))
+        this.named(readText(mp) as StreamNames)
         break
       case CONNECTED:
         this.stateName = 'ESTABLISHED'
@@ -154,6 +156,13 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
         break
     }
     if (mp !== null) freemsg(mp)
+  }
+
+  /** The node says what it has; it said so before it heard what the program changed meanwhile. */
+  private named({ local, remote, settings }: StreamNames): void {
+    this.local = local
+    this.remote = remote
+    this.settings = { ...settings, ...this.changed }
   }
 
   /** Frames that came before the program took the connection. */
@@ -373,6 +382,8 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
 
   change(given: Partial<ConnectionSettings>): void {
     this.settings = readConnectionSettings(given, this.settings)
+    for (const name of Object.keys(given) as (keyof ConnectionSettings)[])
+      Object.assign(this.changed, { [name]: this.settings[name] })
     if (this.reason === null) this.port.sendText(this.id, SET, 0, given)
   }
 

@@ -10,6 +10,8 @@ import {
   CONNECT,
   CREDIT,
   DATA,
+  DATAGRAM,
+  ENDPOINT,
   HELLO,
   LISTEN,
   PROTOCOL_VERSION,
@@ -30,6 +32,7 @@ function frame(stream: number, kind: number, detail: number, body: unknown = nul
   return Buffer.concat([head, text])
 }
 
+const endpoint = frame(1, ENDPOINT, 0, {})
 const hello = frame(0, HELLO, 0, { version: PROTOCOL_VERSION, mapped: false })
 
 describe.skipIf(absent)(
@@ -129,6 +132,14 @@ describe.skipIf(absent)(`ipc: hostile clients${absent ? ' (skipped: no native sh
       'places that it never used',
       Buffer.concat([hello, frame(1, LISTEN, 0, { port: 0 }), frame(1, ACCEPTED, 1)]),
     ],
+    ['a datagram that is none', Buffer.concat([hello, endpoint, frame(1, DATAGRAM, 0, Buffer.alloc(95))])],
+    ['a datagram of nothing', Buffer.concat([hello, endpoint, frame(1, DATAGRAM, 0)])],
+    [
+      'a datagram beyond the bound',
+      Buffer.concat([hello, endpoint, frame(1, DATAGRAM, 0, Buffer.alloc(200_000))]),
+    ],
+    ['data for an endpoint', Buffer.concat([hello, endpoint, frame(1, DATA, 0, Buffer.from('x'))])],
+    ['credit for datagrams that it never had', Buffer.concat([hello, endpoint, frame(1, CREDIT, 1)])],
     ['options that are no JSON', Buffer.concat([hello, frame(1, CONNECT, 0, Buffer.from('['))])],
   ])('%s ends it', async (_name, bytes) => {
     const socket = raw(bytes)
@@ -169,6 +180,12 @@ describe.skipIf(absent)(`ipc: hostile clients${absent ? ' (skipped: no native sh
       frame(3, CONNECT, 0, { address: 7 }),
       frame(5, LISTEN, 0, { port: 'x' }),
       frame(7, CONNECT, 0, { address: FAR, port: listener.local.port }),
+      frame(9, ENDPOINT, 0, null),
+      frame(11, ENDPOINT, 0, { bind: 7 }),
+      frame(13, ENDPOINT, 0, { family: 'x', nonsense: true }),
+      frame(9, DATAGRAM, 0, randomBytes(500)),
+      frame(9, DATAGRAM, 0, Buffer.alloc(96)),
+      frame(9, REQUEST, 1, { command: 'udp.bind', argument: { port: -1 } }),
       frame(7, SET, 0, { ttl: 'x' }),
       frame(7, SET, 0, null),
       frame(7, REQUEST, 1, null),

@@ -106,6 +106,28 @@ describe.skipIf(absent).each(HOWS)(`ipc, $port${absent ? ' (skipped: no native s
     listener.close()
   })
 
+  it('settings are known at once, checked at the call, and what was set before the node answered stays', async () => {
+    const listener = echo(pair.far.runtime)
+    const client = await pair.attach(how)
+    const to = { address: FAR, port: listener.local.port }
+    expect(() => TcpConnection.connect(client.runtime, { ...to, settings: { ttl: 4_711 } })).toThrow(
+      expect.objectContaining({ code: 'ERR_BAD_ARGUMENT' }),
+    )
+    expect(() => TcpListener.open(client.runtime, { port: 0, settings: { ttl: 4_711 } })).toThrow(
+      expect.objectContaining({ code: 'ERR_BAD_ARGUMENT' }),
+    )
+    const connection = TcpConnection.connect(client.runtime, { ...to, settings: { ttl: 9 } })
+    expect(connection.settings.ttl).toBe(9)
+    connection.set({ noDelay: true })
+    await new Promise<void>(resolve => {
+      connection.onConnect = () => resolve()
+    })
+    expect(connection.settings).toMatchObject({ ttl: 9, noDelay: true })
+    expect(await connection.stream.ioctl('tcp.set', {})).toMatchObject({ ttl: 9, noDelay: true })
+    connection.close()
+    listener.close()
+  })
+
   it('half-close: each direction ends by itself', async () => {
     const client = await pair.attach(how)
     const listener = TcpListener.open(pair.far.runtime, { port: 0, address: '0.0.0.0' })
