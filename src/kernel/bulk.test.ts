@@ -127,6 +127,23 @@ it('16 MiB both ways at once between slow readers: exact, bounded, no copy in us
   await until('everything is home', () => arena.state().blocksInUse + arena.state().foreignInUse === 0)
 }, 30_000)
 
+it('closed with much to send: what the peer says then resets it, and nothing is held any longer', async () => {
+  let peer: net.Socket | null = null
+  const port = await plain.listen('127.0.0.1', socket => {
+    peer = socket.pause()
+  })
+  const connection = TcpConnection.connect(host.runtime, { address: '127.0.0.1', port })
+  let released = 0
+  await until('connected', () => connection.state === 'ESTABLISHED' && peer !== null)
+  connection.sendOwned(new Uint8Array(16 * 1024 * 1024), () => released++)
+  connection.close()
+  await new Promise(resolve => setTimeout(resolve, 20))
+  // It goes on without its program.
+  expect([released, peer!.destroyed]).toEqual([0, false])
+  peer!.write('is anybody there?')
+  await until('given back', () => released === 1)
+})
+
 it('memory that the program lends is given back when the kernel has taken it, or the connection broke', async () => {
   const port = await plain.listen('127.0.0.1', socket => socket.pause())
   const connection = TcpConnection.connect(host.runtime, { address: '127.0.0.1', port })

@@ -61,10 +61,10 @@ export class KernelListening implements ListeningEnd {
   }
 
   private failed(error: StackError): void {
+    // Of one connection that could not be accepted: others may.
+    if (this.isOpen && this.server.listening) return
     this.error = error
     if (!this.isOpen) this.sockets.remove(this.server)
-    // Of one connection that could not be accepted: others may.
-    else if (this.server.listening) return
     this.tell(0)
   }
 

@@ -59,7 +59,9 @@ export class KernelLoop {
 
   leave(): void {
     if (--this.depth > 0) return
-    if (this.ticks > TICKS_MAX) this.wake()
+    // Most often a callback says that something was written, and nobody waits for that.
+    if (this.runtime.scheduler.idle && this.gatherers.length === 0) this.setAlarm()
+    else if (this.ticks > TICKS_MAX) this.wake()
     else this.run()
   }
 

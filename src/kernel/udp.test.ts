@@ -172,6 +172,24 @@ describe('what cannot be sent comes back with its tag', () => {
   })
 })
 
+it('each of several peers in turn gets its own answer', async () => {
+  const endpoint = UdpEndpoint.open(host.runtime, { bind: { address: '::' } })
+  const { port } = endpoint.names.local!
+  endpoint.onMessage = mp => expect(endpoint.reply(mp)).toBe(true)
+  const [four, six] = [await plain.datagram('udp4', '127.0.0.1'), await plain.datagram('udp6', '::1')]
+  const [got4, got6] = [collect(four), collect(six)]
+  for (let i = 0; i < 4; i++) {
+    four.send(`4-${i}`, port, '127.0.0.1')
+    six.send(`6-${i}`, port, '::1')
+  }
+  await until('the echoes', () => got4.length + got6.length === 8)
+  expect([got4, got6]).toEqual([
+    ['4-0', '4-1', '4-2', '4-3'],
+    ['6-0', '6-1', '6-2', '6-3'],
+  ])
+  endpoint.close()
+})
+
 it('a super-datagram leaves as its parts', async () => {
   const socket = await plain.datagram('udp4', '127.0.0.1')
   const got = collect(socket)
