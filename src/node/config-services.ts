@@ -1,6 +1,7 @@
 /** The part of a node's configuration that says which services it has. */
 import { isIP } from 'node:net'
 import * as v from 'valibot'
+import { RPCBIND_PORT } from '../rpc/rpcbind/well-known.ts'
 
 const PORT_MAX = 65_535
 
@@ -118,12 +119,45 @@ const iperf = v.pipe(
   v.description(`Server that iperf3 measures against: true for port ${IPERF_PORT}, or {port: N}`),
 )
 
+/** Where a node's rpcbind listens, and whom it takes entries from. */
+export interface RpcbindConfig {
+  readonly port: number
+  readonly changes: 'local' | 'anyone'
+}
+
+const rpcbind = v.pipe(
+  v.optional(
+    v.union(
+      [
+        v.boolean(),
+        v.strictObject({
+          port: v.optional(portNumber(`Port on UDP and TCP (${RPCBIND_PORT})`), RPCBIND_PORT),
+          changes: v.pipe(
+            v.optional(v.picklist(['local', 'anyone']), 'local'),
+            v.description('Whose entries it takes: those of servers of this node, or of any machine'),
+          ),
+        }),
+      ],
+      'must be true, false, or {port: N, changes: local}',
+    ),
+    false,
+  ),
+  v.transform((value): RpcbindConfig | null => {
+    if (value === false) return null
+    return value === true ? { port: RPCBIND_PORT, changes: 'local' } : value
+  }),
+  v.description(
+    `rpcbind and port mapper, which tell where programs of RPC are: true for port ${RPCBIND_PORT} on UDP and TCP, or {port: N}`,
+  ),
+)
+
 export const servicesSchema = v.strictObject({
   echo: smallService(7),
   discard: smallService(9),
   chargen: smallService(19),
   files,
   iperf,
+  rpcbind,
 })
 
 /** Checked: ports or null, the file server's options or null. */
@@ -148,6 +182,10 @@ export function servicePlaces(services: ServicesConfig): ServicePlace[] {
   }
   if (services.files !== null) places.push({ service: 'files', protocol: 'tcp', port: services.files.port })
   if (services.iperf !== null) places.push({ service: 'iperf', protocol: 'tcp', port: services.iperf })
+  if (services.rpcbind !== null) {
+    const { port } = services.rpcbind
+    for (const protocol of ['udp', 'tcp'] as const) places.push({ service: 'rpcbind', protocol, port })
+  }
   return places
 }
 

@@ -139,6 +139,7 @@ describe('node/config', () => {
       chargen: { udp: null, tcp: null },
       files: null,
       iperf: null,
+      rpcbind: null,
     })
     expect(config.limits).toEqual({ reassemblyTimeout: 30_000 })
     expect(config.forwarding).toBe(false)
@@ -153,7 +154,7 @@ describe('node/config', () => {
 
   it('services: one protocol alone, the file server, iperf; and what people read of it', () => {
     const { services } = parseNodeConfig(
-      `${HEAD}services: {echo: {udp: true}, discard: {tcp: 9009, udp: 9}, chargen: true, files: {directory: ./www}, iperf: true}\n`,
+      `${HEAD}services: {echo: {udp: true}, discard: {tcp: 9009, udp: 9}, chargen: true, files: {directory: ./www}, iperf: true, rpcbind: true}\n`,
       'n.yaml',
     )
     expect(services).toEqual({
@@ -169,15 +170,17 @@ describe('node/config', () => {
         symlinks: 'inside',
       },
       iperf: 5_201,
+      rpcbind: { port: 111, changes: 'local' },
     })
     expect(servicesText(services)).toBe(
-      'echo 7/udp, discard 9/udp, discard 9009/tcp, chargen 19/tcp+udp, files 80/tcp, iperf 5201/tcp',
+      'echo 7/udp, discard 9/udp, discard 9009/tcp, chargen 19/tcp+udp, files 80/tcp, iperf 5201/tcp, rpcbind 111/tcp+udp',
     )
   })
 
   it.each([
     ['services: {echo: {tcp: 80}, files: {directory: www}}', "services.files: port 80 is echo's already"],
     ['services: {iperf: {port: 0}}', 'services.iperf.port: must be 1 to 65535'],
+    ['services: {rpcbind: {changes: all}}', 'services.rpcbind'],
     ['services: {files: {port: 80}}', 'services.files.directory: the key directory is missing'],
     ['services: {files: {directory: www, symlinks: some}}', 'services.files.symlinks'],
     ['services: {echo: {tcp: 70000}}', 'services.echo'],

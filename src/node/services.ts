@@ -1,5 +1,6 @@
 /** The services that a node's configuration switches on, started together or not at all. */
 import { resolve } from 'node:path'
+import { RpcbindServer } from '../rpc/rpcbind/server.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { ServicesConfig } from './config-services.ts'
 import { type FileService, startFileService } from './file-service.ts'
@@ -17,6 +18,7 @@ export class Services {
   private files: FileService | null = null
   private iperf: IperfServer | null = null
   private iperfNetwork: TcpNetwork | null = null
+  private portMapper: RpcbindServer | null = null
 
   private constructor(datagrams: SmallServices, streams: StreamServices) {
     this.datagrams = datagrams
@@ -58,7 +60,7 @@ export class Services {
   private async startServers(
     runtime: Runtime,
     network: Pick<Network, 'listenStreams'>,
-    { files, iperf }: ServicesConfig,
+    { files, iperf, rpcbind }: ServicesConfig,
     directory: string,
   ): Promise<void> {
     if (files !== null) {
@@ -76,13 +78,25 @@ export class Services {
         },
       })
     }
+    if (rpcbind !== null) this.portMapper = await RpcbindServer.start({ runtime }, rpcbind)
+  }
+
+  /** Where servers of RPC of this node register; null if it has none. */
+  get rpcbind(): RpcbindServer | null {
+    return this.portMapper
   }
 
   get counters(): Record<string, number> {
-    return { ...this.datagrams.counters, ...this.streams.counters }
+    const rpcbind = Object.entries(this.portMapper?.counters ?? {})
+    return {
+      ...this.datagrams.counters,
+      ...this.streams.counters,
+      ...Object.fromEntries(rpcbind.map(([name, value]) => [`rpcbind-${name}`, value])),
+    }
   }
 
   close(): void {
+    void this.portMapper?.close()
     this.iperf?.close()
     this.iperfNetwork?.close()
     this.files?.close()

@@ -13,8 +13,8 @@ import type { Registration } from './registrations.ts'
 import { RpcbindV2Client, RpcbindV3Client, RpcbindV4Client } from './rpcbind-client.ts'
 import type { Rpcb, RpcbEntry, RpcbStatByvers } from './rpcbind-types.ts'
 import { parseUniversal, type SocketAddress } from './universal-address.ts'
+import { RPCBIND_PORT } from './well-known.ts'
 
-const PORT = 111
 const TIMEOUT_MS = 5_000
 
 export interface RpcbindClientOptions {
@@ -156,7 +156,7 @@ export class RpcbindClient implements RegistrationTarget {
   private caller(transport: Transport): Promise<RpcClient> {
     let client = this.clients.get(transport)
     if (client === undefined) {
-      const { address, port = PORT, timeoutMs = TIMEOUT_MS, credentials } = this.options
+      const { address, port = RPCBIND_PORT, timeoutMs = TIMEOUT_MS, credentials } = this.options
       client = RpcClient.connect(this.host, {
         address,
         port,

@@ -15,9 +15,8 @@ import type { RegistrationTarget } from './registration.ts'
 import { REGISTRATIONS_MAX, Registrations, SUPERUSER } from './registrations.ts'
 import { RpcbindServices } from './services.ts'
 import { formatUniversal } from './universal-address.ts'
+import { RPCBIND_PORT, RPCBIND_PROGRAM } from './well-known.ts'
 
-export const RPCBIND_PORT = 111
-export const RPCBIND_PROGRAM = 100_000
 /** Connections at the same time: a call or two each, soon done. */
 const CONNECTIONS_MAX = 256
 
