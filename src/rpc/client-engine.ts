@@ -119,6 +119,7 @@ export class ClientEngine implements ConnectionOwner, DueHandler<Call>, ReplySin
 
   /** A call was begun and encoded: sends it, or does what has to be done before. */
   submit(): void {
+    if (this.sender.isEncoding) return
     if (this.sender.isFlowing) this.sender.flush()
     else if (this.connection.isUp) this.askForSession()
     else this.connection.open()

@@ -5,7 +5,7 @@ import { dupmsg, freemsg } from '../streams/mblk/alloc.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import { type Call, encodeCall, renewHeader } from './client-call.ts'
 import type { ClientConnection } from './client-connection.ts'
-import type { ClientCore } from './client-core.ts'
+import { type ClientCore, FREE } from './client-core.ts'
 import type { ClientSession } from './client-session.ts'
 import { type RpcError, refused } from './outcome.ts'
 import { XdrEncoder } from './xdr/index.ts'
@@ -37,7 +37,8 @@ export class ClientSender {
   /** No block was left: it is tried again when the timer comes. */
   private isShort = false
   private readonly parts: SenderParts
-  private encoding = false
+  /** A codec is at work: what it calls is sent behind what it encodes. */
+  isEncoding = false
 
   constructor(parts: SenderParts) {
     this.parts = parts
@@ -52,9 +53,9 @@ export class ClientSender {
   /** Encodes a call that was begun. @throws XdrError, what a codec throws; StackError `ERR_MSG_TOO_LONG` */
   encode(call: Call, argument: unknown): void {
     // A getter of the argument may call, too.
-    const xdr = this.encoding ? new XdrEncoder(this.parts.runtime.arena) : this.encoder
-    const isOuter = !this.encoding
-    this.encoding = true
+    const xdr = this.isEncoding ? new XdrEncoder(this.parts.runtime.arena) : this.encoder
+    const isOuter = !this.isEncoding
+    this.isEncoding = true
     try {
       encodeCall(
         xdr,
@@ -65,12 +66,17 @@ export class ClientSender {
         argument,
       )
       if (xdr.size > this.parts.maxMessageBytes) throw tooLong(xdr.size, this.parts.maxMessageBytes)
-      call.message = xdr.finish()
+      const message = xdr.finish()
+      if (call.state === FREE) {
+        freemsg(message)
+        throw new StackError('ERR_STREAM_CLOSED', 'the client was closed')
+      }
+      call.message = message
     } catch (error) {
       xdr.abort()
       throw error
     } finally {
-      if (isOuter) this.encoding = false
+      if (isOuter) this.isEncoding = false
     }
   }
 

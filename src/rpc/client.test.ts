@@ -1,17 +1,24 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { milliseconds } from '../base/time.ts'
 import { makeTestRuntime } from '../streams/testing/runtime.ts'
+import { sysAuth } from './auth.ts'
 import { RpcClient } from './client.ts'
 import type { RpcClientOptions } from './client-options.ts'
+import { writeAccepted, writeProgramMismatch, writeRpcMismatch } from './message.ts'
 import { RpcError } from './outcome.ts'
-import { type NetConditions, TestNet } from './testing/channel-pair.ts'
-import { DOUBLE, double, ScriptedServer } from './testing/scripted-server.ts'
+import { AUTH_TOOWEAK, PROC_UNAVAIL, PROG_UNAVAIL, SUCCESS, SYSTEM_ERR } from './status.ts'
+import type { RpcProcedure } from './stub-types.ts'
+import { type NetConditions, type TestChannel, TestNet } from './testing/channel-pair.ts'
+import { DOUBLE, deny, double, SAME, ScriptedServer, succeed } from './testing/scripted-server.ts'
+import type { RpcTraceEvent } from './trace.ts'
+import { type XdrEncoder, XdrError, type XdrOpaque, xdrInt, xdrOpaqueView } from './xdr/index.ts'
 
 /** A client and a scripted server over a net without loss, unless a test says otherwise. */
 function rig(
   transport: 'tcp' | 'udp',
   options: RpcClientOptions = {},
   conditions: Partial<NetConditions> = {},
+  onMade: (channel: TestChannel) => void = () => {},
 ) {
   const test = makeTestRuntime()
   const net = new TestNet(test.runtime, conditions)
@@ -19,7 +26,11 @@ function rig(
   const isStream = transport === 'tcp'
   if (isStream) net.onChannel = channel => server.serve(channel)
   else server.serve(net.datagramServer())
-  const source = () => (isStream ? net.connect() : net.datagramClient())
+  const source = () => {
+    const channel = isStream ? net.connect() : net.datagramClient()
+    onMade(channel)
+    return channel
+  }
   const host = { runtime: test.runtime }
   const client = RpcClient.over(host, source, isStream, options)
   const finish = () => {
@@ -47,7 +58,9 @@ const failureOf = (promise: Promise<unknown>): Promise<RpcError> =>
     },
   )
 
-describe.each(['tcp', 'udp'] as const)('rpc/client over %s', transport => {
+const TRANSPORTS = ['tcp', 'udp'] as const
+
+describe.each(TRANSPORTS)('rpc/client over %s: calls', transport => {
   it('calls and gets the result', async () => {
     const { client, server, pass, finish } = rig(transport)
     server.onCall = double
@@ -69,6 +82,32 @@ describe.each(['tcp', 'udp'] as const)('rpc/client over %s', transport => {
     finish()
   })
 
+  it('the argument is encoded when the call is made, so that it may be changed then', async () => {
+    const { client, server, pass, finish } = rig(transport)
+    const list = { value: 1 }
+    const procedure: RpcProcedure<typeof list, number> = {
+      ...DOUBLE,
+      argument: { encode: (xdr, { value }) => xdr.putInt('value', value), decode: () => list },
+    }
+    server.onCall = double
+    const made = client.call(procedure, list)
+    list.value = 100
+    await pass(4)
+    expect(await made).toBe(2)
+    finish()
+  })
+
+  it('sends the credentials', async () => {
+    const credentials = sysAuth({ stamp: 1, machineName: 'here', uid: 1, gid: 2, gids: [] })
+    const { client, server, pass, finish } = rig(transport, { credentials })
+    server.onCall = double
+    const made = client.call(DOUBLE, 1)
+    await pass(4)
+    await made
+    expect(server.calls[0]!.credentials).toEqual(credentials)
+    finish()
+  })
+
   it('checklist 40: an answer that comes after the deadline is counted and ignored', async () => {
     const { client, server, pass, finish } = rig(transport, { timeoutMs: 100 })
     const failure = failureOf(client.call(DOUBLE, 1))
@@ -82,6 +121,630 @@ describe.each(['tcp', 'udp'] as const)('rpc/client over %s', transport => {
     double(server.calls.at(-1)!)
     await pass(4)
     expect(await next).toBe(4)
+    finish()
+  })
+
+  it('checklist 40: a reply with an xid of nobody is counted and ignored', async () => {
+    const { client, server, pass, finish } = rig(transport)
+    const made = client.call(DOUBLE, 1)
+    await pass(4)
+    const call = server.calls[0]!
+    succeed({ ...call, xid: (call.xid + 1_000) | 0 }, 1)
+    await pass(4)
+    expect(client.counters['foreign-replies']).toBe(1)
+    double(call)
+    await pass(4)
+    expect(await made).toBe(2)
+    finish()
+  })
+
+  it('a call has a deadline of its own', async () => {
+    const { client, pass, finish } = rig(transport)
+    const ends: string[] = []
+    for (const timeoutMs of [400, 100, 200]) {
+      client.call(DOUBLE, 1, { timeoutMs }).catch(() => ends.push(`${timeoutMs}`))
+    }
+    await pass(120)
+    expect(ends).toEqual(['100'])
+    await pass(120)
+    expect(ends).toEqual(['100', '200'])
+    await pass(400)
+    expect(ends).toEqual(['100', '200', '400'])
+    expect(client.counters['timed-out']).toBe(3)
+    finish()
+  })
+
+  it('one timer serves all deadlines', async () => {
+    const { client, runtime, pass, finish } = rig(transport)
+    const arm = vi.spyOn(runtime.timers, 'arm')
+    await pass(4)
+    for (let i = 0; i < 50; i++) client.call(DOUBLE, i).catch(() => {})
+    const timers = new Set(arm.mock.calls.map(([timer]) => timer))
+    // The deadlines', the connection's, and the net's for opening it.
+    expect(timers.size).toBeLessThanOrEqual(3)
+    finish()
+  })
+
+  it('cancelling ends a call at once: what was sent is of unknown effect', async () => {
+    const { client, server, pass, finish } = rig(transport)
+    const reason = new Error('not needed any more')
+    const stop = new AbortController()
+    const failure = failureOf(client.call(DOUBLE, 1, { signal: stop.signal }))
+    await pass(4)
+    stop.abort(reason)
+    expect(await failure).toMatchObject({ outcome: 'unknown', code: 'ERR_CONN_ABORTED', cause: reason })
+    double(server.calls[0]!)
+    await pass(4)
+    expect(client.counters).toMatchObject({ cancelled: 1, 'late-replies': 1 })
+    finish()
+  })
+
+  it('a signal that aborted before keeps the call from being sent', async () => {
+    const { client, server, pass, finish } = rig(transport)
+    const failure = failureOf(client.call(DOUBLE, 1, { signal: AbortSignal.abort() }))
+    await pass(4)
+    expect(await failure).toMatchObject({ outcome: 'refused', mayHaveRun: false })
+    expect(server.calls).toHaveLength(0)
+    finish()
+  })
+
+  it('a signal keeps nothing of a call that is over', async () => {
+    const { client, server, pass, finish } = rig(transport)
+    server.onCall = double
+    const stop = new AbortController()
+    const made = client.call(DOUBLE, 1, { signal: stop.signal })
+    await pass(4)
+    await made
+    const next = client.call(DOUBLE, 2)
+    stop.abort()
+    await pass(4)
+    expect(await next).toBe(4)
+    finish()
+  })
+})
+
+describe.each(TRANSPORTS)('rpc/client over %s: bounds', transport => {
+  it('so many calls are in flight, so many wait, and one more fails at once', async () => {
+    const { client, server, pass, finish } = rig(transport, { maxInFlight: 2, maxWaiting: 3 })
+    const made = Array.from({ length: 5 }, (_, i) => client.call(DOUBLE, i))
+    const failure = await failureOf(client.call(DOUBLE, 9))
+    expect(failure).toMatchObject({ outcome: 'refused', code: 'ERR_BUSY' })
+    await pass(4)
+    expect(server.calls.map(({ argument }) => argument)).toEqual([0, 1])
+    double(server.calls[1]!)
+    await pass(4)
+    expect(server.calls.map(({ argument }) => argument)).toEqual([0, 1, 2])
+    server.onCall = double
+    for (const call of server.calls.slice(0)) double(call)
+    await pass(8)
+    expect(await Promise.all(made)).toEqual([0, 2, 4, 6, 8])
+    expect(client.counters.busy).toBe(1)
+    finish()
+  })
+
+  it('a call that waited until its deadline was not sent: it is refused', async () => {
+    const { client, server, pass, finish } = rig(transport, { maxInFlight: 1, timeoutMs: 100 })
+    const [first, second] = [
+      failureOf(client.call(DOUBLE, 1)),
+      failureOf(client.call(DOUBLE, 2, { timeoutMs: 50 })),
+    ]
+    await pass(200)
+    expect((await first).outcome).toBe('unknown')
+    expect(await second).toMatchObject({ outcome: 'refused', code: 'ERR_TIMED_OUT', mayHaveRun: false })
+    expect(server.calls.every(({ argument }) => argument === 1)).toBe(true)
+    finish()
+  })
+
+  it('a full channel is waited for', async () => {
+    const channels: TestChannel[] = []
+    const { client, server, pass, finish } = rig(transport, {}, {}, channel => channels.push(channel))
+    server.onCall = double
+    const before = client.call(DOUBLE, 1)
+    await pass(4)
+    await before
+    channels[0]!.blocked = true
+    const made = [2, 3].map(n => client.call(DOUBLE, n))
+    await pass(4)
+    expect(server.calls).toHaveLength(1)
+    channels[0]!.unblock()
+    await pass(4)
+    expect(await Promise.all(made)).toEqual([4, 6])
+    finish()
+  })
+
+  it('a call that is too long is refused', async () => {
+    const { client, server, pass, finish } = rig(transport, { maxMessageBytes: 2_000 })
+    const put: RpcProcedure<Uint8Array, number> = {
+      ...DOUBLE,
+      argument: { encode: (xdr, bytes) => xdr.putOpaque('', bytes), decode: xdr => xdr.opaque('') },
+    }
+    const failure = await failureOf(client.call(put, new Uint8Array(3_000)))
+    expect(failure).toMatchObject({ outcome: 'refused', code: 'ERR_MSG_TOO_LONG' })
+    await pass(4)
+    expect(server.calls).toHaveLength(0)
+    finish()
+  })
+
+  it('an argument that is not of its type is refused, with the place', async () => {
+    const { client, server, pass, finish } = rig(transport)
+    const failure = await failureOf(client.call(DOUBLE, 1.5))
+    expect(failure).toMatchObject({ outcome: 'refused', code: 'ERR_BAD_ARGUMENT' })
+    expect(failure.cause).toBeInstanceOf(XdrError)
+    expect(failure.message).toMatch(/^DOUBLE: argument: 1.5 is not an int/)
+    await pass(4)
+    expect(server.calls).toHaveLength(0)
+    finish()
+  })
+
+  it('a codec that calls again while it encodes does no harm', async () => {
+    const { client, server, pass, finish } = rig(transport)
+    server.onCall = double
+    const inner: Promise<number>[] = []
+    const odd: RpcProcedure<number, number> = {
+      ...DOUBLE,
+      argument: {
+        encode: (xdr, value) => {
+          inner.push(client.call(DOUBLE, 7))
+          xdr.putInt('', value)
+        },
+        decode: xdrInt.decode,
+      },
+    }
+    const made = client.call(odd, 1)
+    await pass(4)
+    expect(await Promise.all([made, ...inner])).toEqual([2, 14])
+    const failure = await failureOf(client.call(odd, 1.5))
+    expect(failure.outcome).toBe('refused')
+    await pass(4)
+    expect(await inner[1]).toBe(14)
+    finish()
+  })
+
+  it('a codec that closes the client while it encodes leaves nothing behind', async () => {
+    const { client, pass, finish } = rig(transport)
+    const odd: RpcProcedure<number, number> = {
+      ...DOUBLE,
+      argument: {
+        encode: (xdr, value) => {
+          client.close()
+          xdr.putInt('', value)
+        },
+        decode: xdrInt.decode,
+      },
+    }
+    expect(await failureOf(client.call(odd, 1))).toMatchObject({
+      outcome: 'refused',
+      code: 'ERR_STREAM_CLOSED',
+    })
+    await pass(4)
+    finish()
+  })
+})
+
+describe.each(TRANSPORTS)('rpc/client over %s: what the server answers', transport => {
+  const answers = [
+    [
+      'PROG_UNAVAIL',
+      'ERR_NOT_FOUND',
+      false,
+      (xdr: XdrEncoder, xid: number) => writeAccepted(xdr, xid, PROG_UNAVAIL),
+    ],
+    [
+      'PROC_UNAVAIL',
+      'ERR_NOT_SUPPORTED',
+      false,
+      (xdr: XdrEncoder, xid: number) => writeAccepted(xdr, xid, PROC_UNAVAIL),
+    ],
+    [
+      'PROG_MISMATCH',
+      'ERR_NOT_SUPPORTED',
+      false,
+      (xdr: XdrEncoder, xid: number) => writeProgramMismatch(xdr, xid, 2, 4),
+    ],
+    ['SYSTEM_ERR', 'ERR_HOST', true, (xdr: XdrEncoder, xid: number) => writeAccepted(xdr, xid, SYSTEM_ERR)],
+    [
+      'RPC_MISMATCH',
+      'ERR_NOT_SUPPORTED',
+      false,
+      (xdr: XdrEncoder, xid: number) => writeRpcMismatch(xdr, xid),
+    ],
+  ] as const
+  it.each(answers)('%s is an error of its own', async (status, code, mayHaveRun, write) => {
+    const { client, server, pass, finish } = rig(transport)
+    server.onCall = call => call.reply(xdr => write(xdr, call.xid))
+    const failure = failureOf(client.call(DOUBLE, 1))
+    await pass(4)
+    const error = await failure
+    expect(error).toMatchObject({ outcome: 'answered', status, code, mayHaveRun })
+    expect(error.hint).toBeTypeOf('string')
+    if (status === 'PROG_MISMATCH') expect(error.versions).toEqual([2, 4])
+    finish()
+  })
+
+  it('AUTH_ERROR says why', async () => {
+    const { client, server, pass, finish } = rig(transport)
+    server.onCall = call => deny(call, AUTH_TOOWEAK)
+    const failure = failureOf(client.call(DOUBLE, 1))
+    await pass(4)
+    expect(await failure).toMatchObject({ outcome: 'answered', status: 'AUTH_TOOWEAK', code: 'ERR_ACCESS' })
+    finish()
+  })
+
+  it('results that cannot be decoded: the call succeeded, and the error says where', async () => {
+    const { client, server, pass, finish } = rig(transport)
+    const struct: RpcProcedure<number, boolean> = {
+      ...DOUBLE,
+      result: { encode: () => {}, decode: xdr => xdr.bool('isThere') },
+    }
+    server.onCall = call => succeed(call, 7)
+    const failure = failureOf(client.call(struct, 1))
+    await pass(4)
+    const error = await failure
+    expect(error).toMatchObject({
+      outcome: 'answered',
+      status: 'SUCCESS',
+      fault: 'xdr-bool',
+      mayHaveRun: true,
+    })
+    expect((error.cause as XdrError).path).toBe('result.isThere')
+    expect(client.counters['results-undecodable']).toBe(1)
+    finish()
+  })
+
+  const words = (xdr: XdrEncoder, ...all: number[]): void => {
+    for (const word of all) xdr.putInt('', word)
+  }
+  const spoiled = [
+    ['reply-truncated', (xdr: XdrEncoder, xid: number) => words(xdr, xid, 1)],
+    ['reply-status', (xdr: XdrEncoder, xid: number) => words(xdr, xid, 1, 0, 0, 0, 99)],
+    ['reply-verifier', (xdr: XdrEncoder, xid: number) => words(xdr, xid, 1, 0, 0, 401)],
+  ] as const
+  it.each(spoiled)('%s: the call ends, its effect unknown', async (fault, write) => {
+    const { client, server, pass, finish } = rig(transport)
+    server.onCall = call => call.reply(xdr => write(xdr, call.xid))
+    const failure = failureOf(client.call(DOUBLE, 1))
+    await pass(4)
+    expect(await failure).toMatchObject({ outcome: 'unknown', code: 'ERR_PROTOCOL', fault })
+    expect(client.counters[fault]).toBe(1)
+    finish()
+  })
+
+  it('reply-not-a-reply: a call from the server with the same xid ends nothing', async () => {
+    const { client, server, pass, finish } = rig(transport)
+    const made = client.call(DOUBLE, 4)
+    await pass(4)
+    const call = server.calls[0]!
+    call.reply(xdr => words(xdr, call.xid, 0, 2, 1, 1, 1))
+    await pass(4)
+    expect(client.counters['reply-not-a-reply']).toBe(1)
+    double(call)
+    await pass(4)
+    expect(await made).toBe(8)
+    finish()
+  })
+
+  const view = { ...DOUBLE, result: xdrOpaqueView() } as unknown as RpcProcedure<number, XdrOpaque>
+
+  it("views in results are the caller's", async () => {
+    const { client, server, pass, finish } = rig(transport)
+    const bytes = Uint8Array.from({ length: 4_000 }, (_, i) => i)
+    server.onCall = call =>
+      call.reply(xdr => {
+        writeAccepted(xdr, call.xid, SUCCESS)
+        xdr.putOpaque('', bytes)
+      })
+    const made = client.call(view, 1)
+    await pass(4)
+    const result = await made
+    expect(result.toBytes()).toEqual(bytes)
+    result.free()
+    finish()
+  })
+
+  it('views are freed when the rest of the results cannot be decoded', async () => {
+    const { client, server, pass, finish } = rig(transport)
+    server.onCall = call =>
+      call.reply(xdr => {
+        writeAccepted(xdr, call.xid, SUCCESS)
+        xdr.putOpaque('', new Uint8Array(4_000))
+        xdr.putInt('', 1)
+      })
+    const failure = failureOf(client.call(view, 1))
+    await pass(4)
+    expect(await failure).toMatchObject({ fault: 'xdr-trailing' })
+    // Would find blocks that did not come home.
+    finish()
+  })
+})
+
+describe('rpc/client over udp: retransmission', () => {
+  it('a call that is lost is sent again, the same bytes, until an answer comes', async () => {
+    const { client, net, server, pass, finish } = rig('udp', { retransmitMs: 100 })
+    let lose = 3
+    net.filter = () => --lose < 0
+    server.onCall = double
+    const made = client.call(DOUBLE, 5)
+    await pass(2_000)
+    expect(await made).toBe(10)
+    expect(server.calls).toHaveLength(1)
+    expect(client.counters).toMatchObject({ transmissions: 4, retransmissions: 3 })
+    finish()
+  })
+
+  it('a reply that is lost makes the call come again with its xid', async () => {
+    const { client, net, server, pass, finish } = rig('udp', { retransmitMs: 100 })
+    let loseReplies = 2
+    net.filter = from => from.port !== 1 || --loseReplies < 0
+    server.onCall = double
+    const made = client.call(DOUBLE, 5)
+    await pass(2_000)
+    expect(await made).toBe(10)
+    expect(new Set(server.calls.map(({ xid }) => xid)).size).toBe(1)
+    expect(server.calls).toHaveLength(3)
+    finish()
+  })
+
+  it('an answer that comes twice ends the call once', async () => {
+    const { client, server, pass, finish } = rig('udp', {}, { duplication: 1 })
+    server.onCall = double
+    const made = client.call(DOUBLE, 5)
+    await pass(40)
+    expect(await made).toBe(10)
+    expect(client.counters['late-replies']).toBe(3)
+    finish()
+  })
+
+  it('it backs off: no more than the deadline allows', async () => {
+    const { client, net, pass, finish } = rig('udp', {
+      retransmitMs: 100,
+      retransmitMaxMs: 1_000,
+      timeoutMs: 5_000,
+    })
+    net.filter = () => false
+    const failure = failureOf(client.call(DOUBLE, 5))
+    await pass(6_000)
+    expect((await failure).outcome).toBe('unknown')
+    // 0, 100, 300, 700, 1500, 2500, 3500, 4500 ms, a quarter more or less.
+    expect(client.counters.transmissions).toBeGreaterThanOrEqual(7)
+    expect(client.counters.transmissions).toBeLessThanOrEqual(10)
+    finish()
+  })
+
+  it('nobody listens: a persistent client goes on until the deadline, and says why it was', async () => {
+    const { client, net, pass, finish } = rig('udp', { timeoutMs: 1_000 })
+    net.datagramServer().close()
+    const failure = failureOf(client.call(DOUBLE, 5))
+    await pass(2_000)
+    const error = await failure
+    expect(error).toMatchObject({ outcome: 'unknown', code: 'ERR_TIMED_OUT' })
+    expect(error.message).toContain('nobody is there')
+    finish()
+  })
+
+  it('nobody listens: another one is refused at once', async () => {
+    const { client, net, pass, finish } = rig('udp', { persistent: false })
+    net.datagramServer().close()
+    const failure = failureOf(client.call(DOUBLE, 5))
+    await pass(4)
+    expect(await failure).toMatchObject({ outcome: 'refused', code: 'ERR_CONN_REFUSED' })
+    finish()
+  })
+})
+
+describe('rpc/client over tcp: the connection (checklist 41)', () => {
+  it('is made at the first call', async () => {
+    const { client, pass, finish } = rig('tcp', {}, { delayMs: 10 })
+    expect(client.counters.connections).toBe(0)
+    const failure = failureOf(client.call(DOUBLE, 1, { timeoutMs: 10_000 }))
+    await pass(40)
+    expect(client.counters.connections).toBe(1)
+    client.close()
+    await failure
+    finish()
+  })
+
+  it('lost with a call outstanding: nobody can tell whether it ran, and it is not sent again', async () => {
+    const { client, server, pass, finish } = rig('tcp')
+    const failure = failureOf(client.call(DOUBLE, 1))
+    await pass(4)
+    server.calls[0]!.channel.break()
+    await pass(4)
+    expect(await failure).toMatchObject({ outcome: 'unknown', code: 'ERR_CONN_RESET', mayHaveRun: true })
+    await pass(1_000)
+    expect(server.calls).toHaveLength(1)
+    finish()
+  })
+
+  it('lost with an idempotent call outstanding: that is sent again on the next', async () => {
+    const { client, server, pass, finish } = rig('tcp')
+    const made = client.call(SAME, 3)
+    await pass(4)
+    server.onCall = double
+    server.calls[0]!.channel.break()
+    await pass(1_000)
+    expect(await made).toBe(6)
+    expect(server.calls.map(({ xid }) => xid)).toEqual([server.calls[0]!.xid, server.calls[0]!.xid])
+    finish()
+  })
+
+  it('calls that wait go over the next, which is made with back-off', async () => {
+    const { client, net, server, pass, finish } = rig('tcp', { reconnectMs: 100, reconnectMaxMs: 1_000 })
+    const { onChannel } = net
+    net.onChannel = null
+    server.onCall = double
+    const made = client.call(DOUBLE, 4)
+    await pass(3_000)
+    const tries = client.counters['connections-failed']
+    // At 0, 100, 300, 700, 1500 and 2500 ms, a quarter more or less.
+    expect(tries).toBeGreaterThanOrEqual(5)
+    expect(tries).toBeLessThanOrEqual(8)
+    net.onChannel = onChannel
+    await pass(2_000)
+    expect(await made).toBe(8)
+    finish()
+  })
+
+  it('that cannot be made until the deadline: the calls were not sent', async () => {
+    const { client, net, pass, finish } = rig('tcp', { timeoutMs: 1_000 })
+    net.onChannel = null
+    const failure = failureOf(client.call(DOUBLE, 4))
+    await pass(2_000)
+    const error = await failure
+    expect(error).toMatchObject({ outcome: 'refused', code: 'ERR_TIMED_OUT', mayHaveRun: false })
+    expect(error.cause).toMatchObject({ code: 'ERR_CONN_REFUSED' })
+    finish()
+  })
+
+  it('that cannot be made: a client that is not persistent says so at once', async () => {
+    const { client, net, pass, finish } = rig('tcp', { persistent: false })
+    net.onChannel = null
+    const failure = failureOf(client.call(DOUBLE, 4))
+    await pass(4)
+    expect(await failure).toMatchObject({ outcome: 'refused', code: 'ERR_CONN_REFUSED' })
+    finish()
+  })
+
+  it('a server that takes connections and drops them is not pestered', async () => {
+    const { client, net, pass, finish } = rig('tcp', { reconnectMs: 100, reconnectMaxMs: 400 })
+    net.onChannel = channel => channel.abort()
+    const failure = failureOf(client.call(SAME, 4, { timeoutMs: 4_000 }))
+    await pass(5_000)
+    await failure
+    expect(client.counters.connections).toBeLessThan(20)
+    finish()
+  })
+
+  it('ready() fails with what kept the connection from being made, and closes the client', async () => {
+    const { client, net, pass, finish } = rig('tcp')
+    net.onChannel = null
+    const ready = client.ready()
+    const failed = expect(ready).rejects.toMatchObject({ code: 'ERR_CONN_REFUSED' })
+    await pass(4)
+    await failed
+    expect(client.isClosed).toBe(true)
+    finish()
+  })
+
+  it('ready() gives up a connection that is never made', async () => {
+    const { client, pass, finish } = rig('tcp', { timeoutMs: 500 }, { delayMs: 10_000 })
+    const failed = expect(client.ready()).rejects.toMatchObject({ code: 'ERR_TIMED_OUT' })
+    await pass(1_000)
+    await failed
+    finish()
+  })
+})
+
+describe.each(TRANSPORTS)('rpc/client over %s: the end', transport => {
+  it('close(): what was sent is of unknown effect, what waited was refused, and so is what comes after', async () => {
+    const { client, pass, finish } = rig(transport, { maxInFlight: 1 })
+    const [sent, waiting] = [failureOf(client.call(DOUBLE, 1)), failureOf(client.call(DOUBLE, 2))]
+    await pass(4)
+    client.close()
+    client.close()
+    expect(await sent).toMatchObject({ outcome: 'unknown', code: 'ERR_STREAM_CLOSED' })
+    expect(await waiting).toMatchObject({ outcome: 'refused', code: 'ERR_STREAM_CLOSED' })
+    expect(await failureOf(client.call(DOUBLE, 3))).toMatchObject({ outcome: 'refused' })
+    await expect(client.ready()).rejects.toMatchObject({ code: 'ERR_STREAM_CLOSED' })
+    finish()
+  })
+
+  it('keeps the program running from when it is made until it is closed, unless it is told not to', () => {
+    let refs = 0
+    const keepalive = { ref: () => refs++, unref: () => refs-- }
+    const { runtime, net, finish } = rig(transport)
+    const source = () => net.connect()
+    const one = RpcClient.over({ runtime, keepalive }, source, true)
+    expect(refs).toBe(1)
+    one.unref()
+    one.unref()
+    expect(refs).toBe(0)
+    one.ref()
+    one.close()
+    expect(refs).toBe(0)
+    one.ref()
+    expect(refs).toBe(0)
+    finish()
+  })
+
+  it('the event loop is asked for its turn once for all results of a turn', async () => {
+    const { client, server, runtime, pass, finish } = rig(transport)
+    server.onCall = double
+    const first = client.call(DOUBLE, 0)
+    await pass(4)
+    await first
+    const made = [1, 2, 3].map(n => client.call(DOUBLE, n))
+    let most = 0
+    const { scheduler } = runtime
+    while (runtime.turn()) most = Math.max(most, scheduler.programEvents)
+    most = Math.max(most, scheduler.programEvents)
+    expect(most).toBe(1)
+    await Promise.all(made)
+    expect(scheduler.programEvents).toBe(0)
+    finish()
+  })
+})
+
+describe('rpc/client: what it tells', () => {
+  it('counters and latencies of each procedure', async () => {
+    const { client, server, pass, finish } = rig(
+      'udp',
+      { timeoutMs: 400, retransmitMs: 100 },
+      { delayMs: 10 },
+    )
+    server.onCall = call => {
+      if (call.procedure === DOUBLE.procedure) double(call)
+    }
+    const made = [client.call(DOUBLE, 1), client.call(DOUBLE, 2)]
+    const failure = failureOf(client.call(SAME, 1))
+    failureOf(client.call(SAME, 0.5))
+    await pass(800)
+    await Promise.all([...made, failure])
+    const [double_, same] = [...client.procedures]
+    expect(double_).toMatchObject({
+      name: 'DOUBLE',
+      counters: { calls: 2, transmissions: 2, ok: 2, unknown: 0 },
+    })
+    expect(double_!.latency.describe()).toMatchObject({ count: 2, p50Us: 20_000 })
+    expect(same).toMatchObject({ name: 'SAME', counters: { calls: 2, ok: 0, unknown: 1, refused: 1 } })
+    expect(same!.counters.transmissions).toBeGreaterThanOrEqual(2)
+    finish()
+  })
+
+  it('a trace of each call, told outside of it, whatever the hook does', async () => {
+    const events: RpcTraceEvent[] = []
+    const trace = (event: RpcTraceEvent): void => {
+      events.push(event)
+      throw new Error('a hook that fails')
+    }
+    const { client, server, pass, finish } = rig('udp', { trace, timeoutMs: 1_000 }, { delayMs: 10 })
+    server.onCall = double
+    const made = client.call(DOUBLE, 1)
+    await pass(40)
+    await made
+    server.onCall = null
+    const failure = failureOf(client.call(DOUBLE, 1))
+    await pass(2_000)
+    await failure
+    expect(events).toMatchObject([
+      { side: 'client', procedure: 'DOUBLE', peer: 'server:1', transmissions: 1, result: 'ok' },
+      { procedure: 'DOUBLE', result: 'unknown ERR_TIMED_OUT' },
+    ])
+    expect(events[0]!.endedAt - events[0]!.beganAt).toBe(20_000)
+    expect(events[0]!.xid).toBe(server.calls[0]!.xid >>> 0)
+    finish()
+  })
+
+  it.each([
+    { timeoutMs: 0 },
+    { timeoutMs: Number.NaN },
+    { maxInFlight: 0 },
+    { maxMessageBytes: 1.5 },
+    { atMostOnce: true },
+    { atMostOnce: true, program: 1, version: 1, credentials: { flavor: 7, body: new Uint8Array(0) } },
+  ])('refuses the options %j', options => {
+    const { runtime, finish } = rig('udp')
+    const make = () => RpcClient.over({ runtime }, () => expect.fail('no channel is made'), false, options)
+    expect(make).toThrow(expect.objectContaining({ code: 'ERR_BAD_ARGUMENT' }))
     finish()
   })
 })

@@ -9,6 +9,7 @@ import type { SocketHost } from '../socket/host.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import { type Call, CLIENT_PROCEDURE_COUNTERS } from './client-call.ts'
 import type { ChannelSource } from './client-connection.ts'
+import { FREE } from './client-core.ts'
 import { ClientEngine } from './client-engine.ts'
 import {
   type ClientSettings,
@@ -156,7 +157,9 @@ export class RpcClient implements RpcCaller {
     } catch (error) {
       const failure = notCalled(procedure.name, error)
       if (call === null) metrics.counters.refused++
-      else engine.fail(call, failure)
+      else if (call.state !== FREE) engine.fail(call, failure)
+      // What a codec called before it failed waits still.
+      if (call !== null && !engine.isClosed) engine.submit()
       return Promise.reject(failure)
     }
     const promise = new Promise<R>(capture)
