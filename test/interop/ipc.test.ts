@@ -18,10 +18,12 @@ import { until } from '../../src/node/testing.ts'
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 const COMMAND = here('../../dist/cli/main.js')
 const PROGRAM = here('ipc-program.mjs')
+const DATAGRAMS = here('ipc-datagrams.py')
 const absent = [
   missing('shim', 'namespaces', 'tun', 'ip'),
   existsSync(here('../../dist/ipc/index.js')) ? '' : 'dist is not built',
   findProgram(['curl']) === null ? 'no curl' : '',
+  findProgram(['python3']) === null ? 'no python3' : '',
 ].filter(reason => reason !== '')
 const reason = absent.join(', ')
 const run = promisify(execFile)
@@ -92,6 +94,19 @@ describe.skipIf(reason !== '').each(['plain', 'mapped'])(titled('ipc over a TUN 
     writeFileSync(file, bytes)
     const { stdout: told } = await curl('-T', file, 'http://10.77.1.2:8080/put')
     expect(told.toString()).toBe(sha(bytes))
+  })
+
+  it('datagrams: the kernel’s sockets and a program’s through the port, of all sizes, and a port that nobody has', async () => {
+    const one = await program()
+    const kernel = (...args: string[]) => ['netns', 'exec', netns, 'python3', DATAGRAMS, ...args]
+    const { stdout } = await run('ip', kernel('echo', '10.77.1.2', '7007'))
+    expect(stdout.trim()).toBe('whole 11')
+    one.child.kill('SIGUSR2')
+    await until(() => one.lines.includes('asked: ECONNREFUSED'), 'ICMP’s word')
+    const answer = spawn('ip', kernel('answer', '9009'), { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(answer.stdout, 'data')
+    one.child.kill('SIGUSR2')
+    await until(() => one.lines.includes('answered: answer to question'), 'the answer')
   })
 
   it('a program killed in the middle: its connections are reset, the port is free for the next', async () => {
