@@ -12,7 +12,7 @@ import type { RegistrationEntry, RegistrationTarget } from './registration.ts'
 import type { Registration } from './registrations.ts'
 import { RpcbindV2Client, RpcbindV3Client, RpcbindV4Client } from './rpcbind-client.ts'
 import type { Rpcb, RpcbEntry, RpcbStatByvers } from './rpcbind-types.ts'
-import { parseUniversal, type SocketAddress } from './universal-address.ts'
+import { formatUniversal, parseUniversal, type SocketAddress } from './universal-address.ts'
 import { RPCBIND_PORT } from './well-known.ts'
 
 const TIMEOUT_MS = 5_000
@@ -32,6 +32,8 @@ export class RpcbindClient implements RegistrationTarget {
   private readonly host: SocketHost
   private readonly options: RpcbindClientOptions
   private readonly family: 4 | 6
+  /** Where rpcbind is reached. Debian's chooses among the machine's addresses by what it is given here, so it is told this one. */
+  private readonly hint: string
   private readonly clients = new Map<Transport, Promise<RpcClient>>()
 
   /** @throws StackError `ERR_BAD_ADDRESS` */
@@ -42,6 +44,7 @@ export class RpcbindClient implements RegistrationTarget {
     this.host = host
     this.options = options
     this.family = address.family
+    this.hint = formatUniversal({ address, port: options.port ?? RPCBIND_PORT })
   }
 
   /**
@@ -58,7 +61,7 @@ export class RpcbindClient implements RegistrationTarget {
   ): Promise<SocketAddress | null> {
     const caller = await this.caller(transport)
     const netid = netidOf(transport, this.family)
-    const asked: Rpcb = { prog: program, vers: version, netid: netid.name, address: '', owner: '' }
+    const asked: Rpcb = { prog: program, vers: version, netid: netid.name, address: this.hint, owner: '' }
     if (isExact) return parseUniversal(await new RpcbindV4Client(caller).getversaddr(asked))
     const found = await newestFirst<SocketAddress | null>([
       async () => parseUniversal(await new RpcbindV4Client(caller).getaddr(asked)),
@@ -103,7 +106,7 @@ export class RpcbindClient implements RegistrationTarget {
 
   /** The addresses of a version on all transports (version 4). */
   async addresses(program: number, version: number): Promise<readonly RpcbEntry[]> {
-    const asked: Rpcb = { prog: program, vers: version, netid: '', address: '', owner: '' }
+    const asked: Rpcb = { prog: program, vers: version, netid: '', address: this.hint, owner: '' }
     const list = await new RpcbindV4Client(await this.caller('tcp')).getaddrlist(asked)
     return list.map(({ entry }) => entry)
   }

@@ -165,10 +165,11 @@ describe('rpc/rpcbind/services: RFC 1833 §2.2.2, what version 4 adds', () => {
     expect(await v4.getaddr(map(1, '', ''))).toBe('10.77.1.2.3.232')
   })
 
-  it('GETADDRLIST tells every transport, with what netconfig says of it', async () => {
+  it('GETADDRLIST tells every transport that the caller can use, with what netconfig says of it', async () => {
     const { v4 } = rpcbind().as('tcp')
     await v4.set(map(1, 'udp', '0.0.0.0.3.232'))
     await v4.set(map(1, 'tcp6', 'fd77:1::9.3.232'))
+    await v4.set(map(1, 'udp6', '::.3.232'))
     await v4.set(map(2, 'tcp', '0.0.0.0.3.232'))
     expect((await v4.getaddrlist(map(1, '', ''))).map(({ entry }) => entry)).toEqual([
       { address: '10.77.1.2.3.232', netid: 'udp', semantics: 1, family: 'inet', protocol: 'udp' },

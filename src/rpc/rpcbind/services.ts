@@ -7,7 +7,7 @@
  */
 import { type Counters, makeCounters } from '../../base/counters.ts'
 import { type Instant, seconds } from '../../base/time.ts'
-import { UNSPECIFIED_V4 } from '../../inet/address.ts'
+import { isUnspecified, UNSPECIFIED_V4 } from '../../inet/address.ts'
 import { AUTH_TOOWEAK, PROC_UNAVAIL } from '../status.ts'
 import { RpcStatusError } from '../status-error.ts'
 import type { RpcContext, RpcHandler, RpcService } from '../stub-types.ts'
@@ -222,7 +222,10 @@ export class RpcbindServices {
     const caller = callerOf(context)
     const found = table.list(now(), prog, vers).flatMap((entry): RpcbEntryList[] => {
       const netid = netidNamed(entry.netid)
-      return netid === null ? [] : [{ entry: entryOf(merged(entry, caller), netid) }]
+      const address = merged(entry, caller)
+      // "All addresses" of the family that the caller did not come by is nowhere that it could call.
+      if (netid === null || isWildcard(address)) return []
+      return [{ entry: entryOf(address, netid) }]
     })
     this.statistics.looked(4, prog, vers, caller.netid.name, found.length > 0)
     return found
@@ -250,6 +253,11 @@ function ownerOf({ credentials }: RpcbindCaller): string {
 function merged(entry: Registration, caller: RpcbindCaller): string {
   const address = parseUniversal(entry.address)
   return address === null ? entry.address : formatUniversal(mergedAddress(address, caller.local))
+}
+
+function isWildcard(universal: string): boolean {
+  const parsed = parseUniversal(universal)
+  return parsed !== null && isUnspecified(parsed.address)
 }
 
 function entryOf(address: string, { name, semantics, familyName, transport }: Netid): RpcbEntryList['entry'] {
