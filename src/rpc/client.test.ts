@@ -1,62 +1,14 @@
 import { describe, expect, it, vi } from 'vitest'
-import { milliseconds } from '../base/time.ts'
-import { makeTestRuntime } from '../streams/testing/runtime.ts'
 import { sysAuth } from './auth.ts'
 import { RpcClient } from './client.ts'
-import type { RpcClientOptions } from './client-options.ts'
 import { writeAccepted, writeProgramMismatch, writeRpcMismatch } from './message.ts'
-import { RpcError } from './outcome.ts'
 import { AUTH_TOOWEAK, PROC_UNAVAIL, PROG_UNAVAIL, SUCCESS, SYSTEM_ERR } from './status.ts'
 import type { RpcProcedure } from './stub-types.ts'
-import { type NetConditions, type TestChannel, TestNet } from './testing/channel-pair.ts'
-import { DOUBLE, deny, double, SAME, ScriptedServer, succeed } from './testing/scripted-server.ts'
+import type { TestChannel } from './testing/channel-pair.ts'
+import { failureOf, clientRig as rig } from './testing/client-rig.ts'
+import { DOUBLE, deny, double, SAME, succeed } from './testing/scripted-server.ts'
 import type { RpcTraceEvent } from './trace.ts'
 import { type XdrEncoder, XdrError, type XdrOpaque, xdrInt, xdrOpaqueView } from './xdr/index.ts'
-
-/** A client and a scripted server over a net without loss, unless a test says otherwise. */
-function rig(
-  transport: 'tcp' | 'udp',
-  options: RpcClientOptions = {},
-  conditions: Partial<NetConditions> = {},
-  onMade: (channel: TestChannel) => void = () => {},
-) {
-  const test = makeTestRuntime()
-  const net = new TestNet(test.runtime, conditions)
-  const server = new ScriptedServer()
-  const isStream = transport === 'tcp'
-  if (isStream) net.onChannel = channel => server.serve(channel)
-  else server.serve(net.datagramServer())
-  const source = () => {
-    const channel = isStream ? net.connect() : net.datagramClient()
-    onMade(channel)
-    return channel
-  }
-  const host = { runtime: test.runtime }
-  const client = RpcClient.over(host, source, isStream, options)
-  const finish = () => {
-    client.close()
-    test.settle()
-    test.finish()
-  }
-  /** Lets virtual time pass, with the microtasks between. */
-  const pass = async (ms: number) => {
-    for (let i = 0; i < 4; i++) {
-      await Promise.resolve()
-      test.advance(milliseconds(ms / 4))
-    }
-    await Promise.resolve()
-  }
-  return { ...test, net, server, client, finish, pass }
-}
-
-const failureOf = (promise: Promise<unknown>): Promise<RpcError> =>
-  promise.then(
-    () => expect.fail('the call succeeded'),
-    (error: unknown) => {
-      expect(error).toBeInstanceOf(RpcError)
-      return error as RpcError
-    },
-  )
 
 const TRANSPORTS = ['tcp', 'udp'] as const
 
