@@ -61,7 +61,11 @@ export class ServerChannel {
     channel.onTrouble = () => {
       owner.counters.trouble++
     }
-    channel.onClosed = () => this.end()
+    // Whether its peer ended in order or not: nobody waits for answers there any more.
+    channel.onClosed = () => {
+      channel.close()
+      this.end()
+    }
     channel.onReadable = this.readMore
   }
 

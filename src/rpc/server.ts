@@ -140,7 +140,8 @@ export class RpcServer {
   // ---- where it is reached
 
   /**
-   * Takes calls at a port, by TCP and UDP unless told otherwise. May be called for several.
+   * Takes calls at a port, by TCP and UDP unless told otherwise. May be called for several. A server that listens keeps the program
+   * running until it is stopped.
    * @returns where
    * @throws StackError `ERR_STREAM_CLOSED` if it was stopped, or as the stack refuses
    */
@@ -154,6 +155,7 @@ export class RpcServer {
       for (const door of doors) door.close()
       this.checkOpen()
     }
+    if (this.doors.length === 0) this.host.keepalive?.ref()
     this.doors.push(...doors)
     return doors.map(door => door.at)
   }
@@ -235,6 +237,7 @@ export class RpcServer {
     timers.cancel(this.pumpTimer)
     this.sessions.close()
     this.cache.close()
+    if (this.doors.length > 0) this.host.keepalive?.unref()
     stopped()
   }
 

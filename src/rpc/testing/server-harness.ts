@@ -4,7 +4,7 @@ import { freemsg } from '../../streams/mblk/alloc.ts'
 import type { Mblk } from '../../streams/mblk/mblk.ts'
 import { makeTestRuntime, type TestRuntime } from '../../streams/testing/runtime.ts'
 import { NO_AUTH, type OpaqueAuth } from '../auth.ts'
-import { takeEnvelope } from '../channel.ts'
+import { type RpcChannel, takeEnvelope } from '../channel.ts'
 import { ReplyHeader, readReply, writeCall } from '../message.ts'
 import { RpcServer } from '../server.ts'
 import type { RpcServerOptions } from '../server-settings.ts'
@@ -66,8 +66,8 @@ export interface CallParts {
 }
 
 /** One end of a channel, without any manners of its own. */
-export class RawPeer {
-  readonly channel: TestChannel
+export class RawPeer<C extends RpcChannel = TestChannel> {
+  readonly channel: C
   readonly replies: SeenReply[] = []
   /** Whether the other end ended it. */
   isClosed = false
@@ -75,7 +75,7 @@ export class RawPeer {
   private readonly encoder: XdrEncoder
   private readonly decoder = new XdrDecoder()
 
-  constructor(channel: TestChannel) {
+  constructor(channel: C) {
     this.channel = channel
     this.encoder = new XdrEncoder(channel.runtime.arena)
     channel.onReadable = () => this.read()
