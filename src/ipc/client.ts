@@ -138,6 +138,10 @@ export async function attach(path: string, options: AttachOptions = {}): Promise
 
 /** The node's first byte carries the descriptor of its memory, if it shares it. @returns negative if it does not */
 async function descriptorOf(shim: Shim, fd: number, timeoutMs: number): Promise<number> {
+  const peer = new Int32Array(2)
+  const own = process.geteuid?.() ?? -1
+  // Asked while the node is there: it refuses strangers by closing.
+  const isStranger = shim.unixPeer(fd, peer) === 0 && peer[1] !== own && own !== 0
   for (const end = performance.now() + timeoutMs; ; ) {
     const memory = shim.receiveDescriptor(fd)
     if (memory >= 0 || memory === -ERRNO.EBADMSG) return memory
@@ -145,7 +149,8 @@ async function descriptorOf(shim: Shim, fd: number, timeoutMs: number): Promise<
     if (memory === -ERRNO.EAGAIN && !late) await new Promise(resolve => setTimeout(resolve, 1))
     else {
       shim.fdClose(fd)
-      if (late) throw new StackError('ERR_TIMED_OUT', `the node did not answer within ${timeoutMs} ms`)
+      if (late) throw noAnswer(timeoutMs)
+      if (isStranger) throw new StackError('ERR_ACCESS', "the port is another user's", { hint: OWNER_HINT })
       throw new StackError('ERR_BUSY', 'the node has no room for one more client')
     }
   }
@@ -203,20 +208,25 @@ function connect(shim: Shim, path: string): number {
     })
   if (errno === ERRNO.EACCES || errno === ERRNO.EPERM)
     throw new StackError('ERR_ACCESS', `the port ${path} is another user's`, {
-      hint: 'run as the user who started the node',
+      hint: OWNER_HINT,
     })
   if (errno === ERRNO.EAGAIN)
     throw new StackError('ERR_BUSY', `the port ${path} has no room for one more client`)
   throw new StackError('ERR_HOST', `cannot attach to ${path} (${name})`)
 }
 
+const OWNER_HINT = 'run as the user who started the node'
+
+function noAnswer(timeoutMs: number): StackError {
+  return new StackError('ERR_TIMED_OUT', `the node did not answer within ${timeoutMs} ms`, {
+    hint: 'is the path the one of "--ipc", not of the control port, and does the node run?',
+  })
+}
+
 /** Says hello, and waits for the answer. */
 function greet(port: ClientPort, mapped: boolean, timeoutMs: number): Promise<Welcome> {
   return new Promise((resolve, reject) => {
-    const late = setTimeout(
-      () => reject(new StackError('ERR_TIMED_OUT', `the node did not answer within ${timeoutMs} ms`)),
-      timeoutMs,
-    )
+    const late = setTimeout(() => reject(noAnswer(timeoutMs)), timeoutMs)
     port.onAnswer = answer => {
       clearTimeout(late)
       if (answer instanceof StackError) reject(answer)

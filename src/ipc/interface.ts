@@ -33,8 +33,9 @@ export interface PortCounters {
 }
 
 /**
- * A program's end of the port. It is a `SocketHost`: `netOn(client)`, `createServer(client, …)`, `connect(client, …)` of `putnext/net` and
- * `TcpConnection.connect(client.runtime, …)`, `TcpListener.open(client.runtime, …)` work as on a stack of its own, save what the guide on sockets names.
+ * A program's end of the port. It is a `SocketHost`: `netOn(client)`, `createServer(client, …)`, `connect(client, …)` of `putnext/net`,
+ * `createSocket(client, …)` of `putnext/dgram`, and `TcpConnection.connect`, `TcpListener.open` and `UdpEndpoint.open` with `client.runtime` work as on
+ * a stack of its own, save what the guide on sockets names.
  */
 export interface IpcClient extends AsyncDisposable {
   readonly runtime: Runtime
@@ -42,7 +43,7 @@ export interface IpcClient extends AsyncDisposable {
   /** Of the node, as it says. */
   readonly node: { readonly name: string; readonly version: string; readonly pid: number }
   readonly counters: PortCounters
-  /** Called once if the port breaks off: the node ended, or ended this client. Connections hear it as `ERR_HANGUP`. */
+  /** Called once if the port breaks off: the node ended, or ended this client. Its streams hear it as `ERR_CONN_RESET`. */
   onDown: ((error: StackError) => void) | null
   /** As a handle of Node's: whether the port alone keeps the program running. It does at first. */
   ref(): void
