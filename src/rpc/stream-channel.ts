@@ -44,7 +44,7 @@ export class StreamChannel implements RpcChannel {
    * @throws StackError as `TcpConnection.connect`
    */
   static connect(host: SocketHost, options: TcpConnectOptions, limits: RpcmodOptions = {}): StreamChannel {
-    return new StreamChannel(TcpConnection.connect(host.runtime, options), limits, false)
+    return new StreamChannel(TcpConnection.connect(host.runtime, atOnce(options)), limits, false)
   }
 
   /** @param connection - just accepted; the channel's from now on */
@@ -103,14 +103,14 @@ export class StreamListener {
   readonly listener: TcpListener
   /** Takes each connection, by the run queue; without it they wait. */
   onChannel: ((channel: StreamChannel) => void) | null = null
-  /** Called once when it does not listen any more without having been closed, or never began to. */
+  /** Called once when it does not listen any more without having been closed. */
   onDown: ((error: StackError | null) => void) | null = null
   private readonly limits: RpcmodOptions
 
   /** @throws StackError as `TcpListener.open` */
   constructor(host: SocketHost, options: TcpListenOptions, limits: RpcmodOptions = {}) {
     this.limits = limits
-    this.listener = TcpListener.open(host.runtime, options)
+    this.listener = TcpListener.open(host.runtime, atOnce(options))
     this.listener.onConnection = () => this.acceptAll()
     this.listener.onDown = error => this.onDown?.(error)
   }
@@ -129,4 +129,9 @@ export class StreamListener {
   close(): void {
     this.listener.close()
   }
+}
+
+/** Calls and replies are gathered here already: what Nagle's algorithm holds back is a caller who waits. */
+function atOnce<T extends TcpConnectOptions | TcpListenOptions>(options: T): T {
+  return { ...options, settings: { noDelay: true, ...options.settings } }
 }
