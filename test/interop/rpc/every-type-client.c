@@ -13,7 +13,7 @@
 static CLIENT *client;
 static struct addrinfo *to;
 static u_int size;
-static struct timeval patience = {10, 0};
+static struct timeval patience = {10, 0}, again = {1, 0};
 
 static CLIENT *dial(u_long program, u_long version) {
   struct netbuf peer = {.maxlen = to->ai_addrlen, .len = to->ai_addrlen, .buf = to->ai_addr};
@@ -24,6 +24,7 @@ static CLIENT *dial(u_long program, u_long version) {
                           : clnt_dg_create(fd, &peer, program, version, size, size);
   if (one == NULL) fail(clnt_spcreateerror("client"));
   clnt_control(one, CLSET_TIMEOUT, (char *)&patience);
+  if (!is_stream) clnt_control(one, CLSET_RETRY_TIMEOUT, (char *)&again);
   return one;
 }
 

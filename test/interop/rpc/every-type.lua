@@ -235,22 +235,47 @@ local function udp(tvb, pinfo, root)
   return message(tvb, 0, tvb:len(), pinfo, root)
 end
 
--- TCP: records of one fragment (RFC 5531 §11); others are left to Wireshark.
-local function recordSize(tvb, _, at)
-  return 4 + tvb(at, 4):bitfield(1, 31)
+-- TCP: records (RFC 5531 §11). Calls back for each fragment that is there whole.
+-- Returns the length of the record, or as much as has to be there to know more.
+local function fragments(tvb, at, each)
+  local start, total = at, tvb:len()
+  while at + 4 <= total do
+    local size = tvb(at, 4):bitfield(1, 31)
+    if each and at + 4 + size <= total then each(at + 4, size) end
+    local isLast = tvb(at, 1):uint() >= 0x80
+    at = at + 4 + size
+    if isLast then return at - start end
+  end
+  return at + 4 - start
 end
 
-function proto.dissector(tvb, pinfo, root)
-  dissect_tcp_pdus(tvb, root, 4, recordSize, function(pdu, info, tree)
-    message(pdu, 4, pdu:len() - 4, info, tree)
-    return pdu:len()
+local function recordSize(tvb, _, at)
+  return fragments(tvb, at, nil)
+end
+
+local function record(tvb, pinfo, root)
+  local count, joined = 0, ByteArray.new()
+  fragments(tvb, 0, function(at, size)
+    count = count + 1
+    if size > 0 then joined:append(tvb(at, size):bytes()) end
   end)
+  if count == 1 then message(tvb, 4, tvb:len() - 4, pinfo, root)
+  elseif joined:len() > 0 then message(joined:tvb("Record"), 0, joined:len(), pinfo, root) end
   return tvb:len()
 end
 
+-- A function of its own: a call of proto.dissector is one layer more, and the inner of two may not ask for more bytes.
+local function records(tvb, pinfo, root)
+  dissect_tcp_pdus(tvb, root, 4, recordSize, record)
+  return tvb:len()
+end
+
+proto.dissector = records
+
 local function tcp(tvb, pinfo, root)
-  if tvb:len() < 28 or tvb(0, 1):uint() < 0x80 or keyOf(tvb, 4, tvb:len() - 4) == nil then return false end
-  proto.dissector(tvb, pinfo, root)
+  if tvb:len() < 28 or keyOf(tvb, 4, tvb:len() - 4) == nil then return false end
+  if tvb(0, 4):bitfield(1, 31) < 24 and tvb(8, 4):uint() == 0 then return false end
+  records(tvb, pinfo, root)
   pinfo.conversation = proto
   return true
 end
