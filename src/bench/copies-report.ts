@@ -13,12 +13,11 @@ import {
   type CopiesLine,
   type CopiesRequirement,
   type CopiesResult,
+  type CopiesRun,
   type CopiesSeries,
-  type MissingArm,
   type Order,
 } from './copies-result.ts'
 import { ARM_TEXTS, COMPARED } from './copies-steps.ts'
-import type { Machine } from './machine.ts'
 import type { ModulesReport } from './modules.ts'
 import { once, overRounds, type Requirement } from './requirements.ts'
 import {
@@ -48,29 +47,18 @@ export interface EdgeMeasured {
   readonly bySize: ReadonlyMap<number, readonly Figures[]>
 }
 
-export interface CopiesMeasured {
-  readonly machine: Machine
-  readonly commit: string | null
-  readonly commands: readonly string[]
-  readonly mode: 'tun' | 'wire'
-  readonly quick: boolean
-  readonly method: readonly string[]
-  readonly rounds: number
-  readonly seconds: number
-  readonly elapsedSeconds: number
-  readonly messageBytes: number
+export interface CopiesMeasured extends CopiesRun {
   readonly arms: readonly ArmMeasured[]
-  readonly missing: readonly MissingArm[]
   readonly edge: readonly EdgeMeasured[]
   readonly modules: ModulesReport | null
-  readonly warnings: readonly string[]
 }
 
 /** (e) over (c). */
 const CHAINS_GAIN_MIN = 1.25
 
 export function copiesResult(measured: CopiesMeasured): CopiesResult {
-  const { arms, edge, modules, messageBytes, rounds } = measured
+  const { arms, edge, modules, ...run } = measured
+  const { messageBytes } = run
   const told = COPIES_ARMS.flatMap(id => arms.filter(arm => arm.id === id)).map(arm =>
     armOf(arm, messageBytes),
   )
@@ -78,18 +66,8 @@ export function copiesResult(measured: CopiesMeasured): CopiesResult {
   return {
     kind: 'copies',
     version: COPIES_VERSION,
-    machine: measured.machine,
-    commit: measured.commit,
-    commands: measured.commands,
-    mode: measured.mode,
-    quick: measured.quick,
-    method: measured.method,
-    rounds,
-    seconds: measured.seconds,
-    elapsedSeconds: measured.elapsedSeconds,
-    messageBytes,
+    ...run,
     arms: told,
-    missing: measured.missing,
     series: seriesOf(arms, edge, modules),
     comparisons,
     crossover: crossoverBetween(edge, 'write', 'sendOwned'),
@@ -97,7 +75,7 @@ export function copiesResult(measured: CopiesMeasured): CopiesResult {
     moduleSlope: modules?.slope ?? null,
     operations: modules?.operations ?? [],
     requirements: requirementsOf(arms, comparisons, messageBytes),
-    warnings: [...measured.warnings, ...warningsOf(measured, told, comparisons)],
+    warnings: [...run.warnings, ...warningsOf(measured, told, comparisons)],
   }
 }
 

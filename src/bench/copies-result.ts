@@ -186,9 +186,8 @@ export interface CopiesOperation {
   readonly nanoseconds: Summary
 }
 
-export interface CopiesResult {
-  readonly kind: 'copies'
-  readonly version: typeof COPIES_VERSION
+/** What a run says of itself. */
+export interface CopiesRun {
   readonly machine: Machine
   /** Of the working copy, if it is one and git is there. */
   readonly commit: string | null
@@ -206,8 +205,14 @@ export interface CopiesResult {
   readonly elapsedSeconds: number
   /** Of the messages in `arms` and `comparisons`. */
   readonly messageBytes: number
-  readonly arms: readonly CopiesArm[]
   readonly missing: readonly MissingArm[]
+  readonly warnings: readonly string[]
+}
+
+export interface CopiesResult extends CopiesRun {
+  readonly kind: 'copies'
+  readonly version: typeof COPIES_VERSION
+  readonly arms: readonly CopiesArm[]
   readonly series: readonly CopiesSeries[]
   readonly comparisons: readonly CopiesComparison[]
   /** Of writing at the program's edge: `write` copies, `sendOwned` does not. */
@@ -218,5 +223,4 @@ export interface CopiesResult {
   readonly moduleSlope: Summary | null
   readonly operations: readonly CopiesOperation[]
   readonly requirements: readonly CopiesRequirement[]
-  readonly warnings: readonly string[]
 }
