@@ -133,7 +133,9 @@ export class CallRunner {
     }
     call.home!.awaits(call)
     this.letPromisesRun()
-    result.then(call.onResult, call.onFailure)
+    // What only looks like a promise may throw, or answer twice.
+    const promise = result instanceof Promise ? result : Promise.resolve(result)
+    promise.then(call.onResult, call.onFailure)
   }
 
   /** Microtasks have no turn while the loop looks for packets. */

@@ -1,46 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { milliseconds } from '../base/time.ts'
 import { type OpaqueAuth, shortAuth, sysAuth } from './auth.ts'
-import type { RpcServerOptions } from './server-settings.ts'
 import { NO_DEADLINE, SessionVerifier, sessionRequest } from './session-wire.ts'
-import {
-  intHandler,
-  type RawPeer,
-  type ServerBench,
-  serverBench,
-  serviceOf,
-} from './testing/server-harness.ts'
-
-const COUNT = 1
-const SLOW = 2
-const IDEMPOTENT = 3
-
-/** A service that says how often each of its procedures ran. */
-function counting(options: RpcServerOptions = {}) {
-  const runs = { count: 0, slow: 0, idempotent: 0 }
-  const signals: AbortSignal[] = []
-  const finish: ((value: number) => void)[] = []
-  const bench = serverBench(
-    [
-      serviceOf([
-        intHandler(COUNT, () => ++runs.count),
-        intHandler(SLOW, (_argument, context) => {
-          runs.slow++
-          signals.push(context.signal)
-          return new Promise<number>(resolve => finish.push(resolve))
-        }),
-        intHandler(IDEMPOTENT, () => ++runs.idempotent, { isIdempotent: true }),
-      ]),
-    ],
-    options,
-  )
-  const end = async (): Promise<void> => {
-    for (const done of finish.splice(0)) done(1)
-    await bench.rest()
-    await bench.end()
-  }
-  return { bench, runs, signals, finish, end }
-}
+import { COUNT, counting, IDEMPOTENT, SLOW } from './testing/counting.ts'
+import type { RawPeer, ServerBench } from './testing/server-harness.ts'
 
 /** Asks for a session. @returns the credentials for its calls */
 function openSession(bench: ServerBench, peer: RawPeer, boot = 1): OpaqueAuth | null {
@@ -102,6 +65,25 @@ describe('rpc/server: at most once in a session (checklist 39)', () => {
     await bench.rest()
     expect(b.one().value).toBe(77)
     expect(runs.slow).toBe(1)
+    await end()
+  })
+
+  it('one that waits goes over to the connection by which its client came back', async () => {
+    const { bench, runs, finish, end } = counting({ service: { mode: 'one-at-a-time' } })
+    const a = bench.connect()
+    const credentials = openSession(bench, a)!
+    call(a, credentials, SLOW, 1)
+    call(a, credentials, COUNT, 2)
+    await bench.rest()
+    const b = bench.connect()
+    call(b, credentials, COUNT, 2)
+    await bench.rest()
+    a.channel.break()
+    await bench.rest()
+    finish.pop()!(1)
+    await bench.rest()
+    expect(b.one()).toMatchObject({ xid: 2, value: 1 })
+    expect(runs.count).toBe(1)
     await end()
   })
 
@@ -310,80 +292,6 @@ describe('rpc/server: deadlines (checklist 43)', () => {
     finish.pop()!(1)
     await bench.rest()
     expect(runs.count).toBe(1)
-    await end()
-  })
-})
-
-describe('rpc/server: at most once by datagrams without a session', () => {
-  it('a request that comes again gets the reply of the first, for the time that is set', async () => {
-    const { bench, runs, end } = counting({ atMostOnce: { retentionMs: 1_000 } })
-    const a = bench.datagrams()
-    a.call(COUNT, 5, { xid: 9 })
-    a.call(COUNT, 5, { xid: 9 })
-    bench.settle()
-    expect(a.taken().map(reply => reply.value)).toEqual([1, 1])
-    bench.advance(milliseconds(1_001))
-    a.call(COUNT, 5, { xid: 9 })
-    bench.settle()
-    expect(a.one().value).toBe(2)
-    expect(runs.count).toBe(2)
-    await end()
-  })
-
-  it('one that is in the works is dropped; another request with its number is another call', async () => {
-    const { bench, runs, finish, end } = counting()
-    const a = bench.datagrams()
-    a.call(SLOW, 5, { xid: 9 })
-    a.call(SLOW, 5, { xid: 9 })
-    a.call(SLOW, 6, { xid: 9 })
-    await bench.rest()
-    expect([runs.slow, bench.server.counters['duplicate-in-progress']]).toEqual([2, 1])
-    for (const done of finish.splice(0)) done(1)
-    await bench.rest()
-    expect(a.taken()).toHaveLength(2)
-    await end()
-  })
-
-  it('on a connection a call arrives once: the same number is another call', async () => {
-    const { bench, runs, end } = counting()
-    const a = bench.connect()
-    a.call(COUNT, 5, { xid: 9 })
-    a.call(COUNT, 5, { xid: 9 })
-    bench.settle()
-    expect(a.taken()).toHaveLength(2)
-    expect(runs.count).toBe(2)
-    await end()
-  })
-
-  it('when nothing more can be remembered new calls are dropped, and nothing runs twice', async () => {
-    const { bench, runs, end } = counting({ atMostOnce: { maxCalls: 4 } })
-    const a = bench.datagrams()
-    for (let n = 0; n < 10; n++) a.call(COUNT, n, { xid: Math.imul(n, 0x9e37_79b1) })
-    bench.settle()
-    expect(a.taken()).toHaveLength(4)
-    expect([runs.count, bench.server.counters['duplicate-beyond']]).toEqual([4, 6])
-    await end()
-  })
-
-  it('2,000 calls over a network that loses and doubles: every effect at most once, every success exactly once', async () => {
-    const { bench, runs, end } = counting()
-    Object.assign(bench.net.conditions, { loss: 0.05, duplication: 0.05, delayMs: 1, jitterMs: 3 })
-    const a = bench.datagrams()
-    const values = new Map<number, number>()
-    const waiting = new Set<number>()
-    let next = 1
-    while (next <= 2_000 || waiting.size > 0) {
-      while (waiting.size < 64 && next <= 2_000) waiting.add(next++)
-      for (const xid of waiting) a.call(COUNT, 0, { xid })
-      bench.advance(milliseconds(10))
-      for (const { xid, value } of a.taken()) {
-        if (values.has(xid)) expect(values.get(xid)).toBe(value)
-        values.set(xid, value!)
-        waiting.delete(xid)
-      }
-    }
-    expect(runs.count).toBe(2_000)
-    expect(new Set(values.values()).size).toBe(2_000)
     await end()
   })
 })

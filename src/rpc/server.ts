@@ -9,7 +9,7 @@ import type { Mblk } from '../streams/mblk/mblk.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import { Timer } from '../streams/timers.ts'
 import { CallIntake } from './call-intake.ts'
-import { CallRunner } from './call-runner.ts'
+import { CallRunner, type ShedReason } from './call-runner.ts'
 import type { RpcChannel } from './channel.ts'
 import { Dispatch } from './dispatch.ts'
 import { DuplicateCache } from './duplicate-cache.ts'
@@ -211,7 +211,7 @@ export class RpcServer {
     for (const channel of [...this.channels]) {
       for (const [queue, lane] of channel.queues) {
         for (let call = queue.remove(lane); call !== null; call = queue.remove(lane))
-          this.refuseWaiting(call, queue)
+          this.refuseWaiting(call, queue, 'shed-stopping')
       }
       for (let call = channel.firstRunning; call !== null; call = call.nextRunning) call.cancel()
       if (channel.unsent > 0) channel.abort()
@@ -220,11 +220,11 @@ export class RpcServer {
     this.endIfDone()
   }
 
-  private refuseWaiting(call: ServerCall, queue: ServerQueue): void {
+  private refuseWaiting(call: ServerCall, queue: ServerQueue, reason: ShedReason): void {
     freemsg(call.mp!)
     call.mp = null
     queue.force(call.lane!)
-    this.runner.shed(call, 'shed-stopping')
+    this.runner.shed(call, reason)
   }
 
   private endIfDone(): void {
@@ -255,7 +255,10 @@ export class RpcServer {
   private gone(channel: ServerChannel): void {
     this.channels.delete(channel)
     for (const [queue, lane] of channel.queues) {
-      for (let call = queue.remove(lane); call !== null; call = queue.remove(lane)) this.forget(call)
+      for (let call = queue.remove(lane); call !== null; call = queue.remove(lane)) {
+        if (call.channel !== channel && !call.channel!.isOver) this.move(call, queue)
+        else this.forget(call)
+      }
       // What was held back is gone; others go on.
       if (queue.isReady) this.pumpLater(queue)
     }
@@ -264,6 +267,18 @@ export class RpcServer {
       if (call.session === null || this.stopping !== null) call.cancel()
     }
     this.endIfDone()
+  }
+
+  /** Its client came back by another connection before the first was known to be gone: it waits there. */
+  private move(call: ServerCall, queue: ServerQueue): void {
+    const to = call.channel!
+    const lane = to.laneOf(queue)
+    call.home!.calls--
+    to.calls++
+    call.home = to
+    call.lane = lane
+    if (queue.wait(lane, call)) return
+    this.refuseWaiting(call, queue, 'shed-queue-full')
   }
 
   /** @param call - one that waited; nobody was told anything of it */
@@ -311,7 +326,7 @@ export class RpcServer {
 
   // ---- for people
 
-  /** What each procedure that was called did. */
+  /** What became of the calls of each procedure. */
   describe(): ProcedureSummary[] {
     return [...this.metricsTable].map(({ name, counters, latency }) => ({
       name,

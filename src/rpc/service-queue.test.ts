@@ -123,11 +123,8 @@ describe('rpc/service-queue: which call runs when', () => {
     come(queue, a, 'a3')
     expect(queue.remove(a)?.name).toBe('a2')
     expect([queue.waiting, queue.waitingBytes, a.waiting]).toEqual([1, 100, 1])
-    queue.sweep(
-      a,
-      () => true,
-      () => {},
-    )
+    expect(queue.remove(a)?.name).toBe('a3')
+    expect(queue.remove(a)).toBeNull()
     expect([queue.waiting, queue.waitingBytes, a.first, a.last]).toEqual([0, 0, null, null])
     queue.ended(a)
     expect(taken(queue)).toEqual([])

@@ -168,26 +168,6 @@ export class ServiceQueue<C extends Waiting> {
     return this.unlink(lane)
   }
 
-  /** Takes out what is not to run any more. @param drop - called for each call that goes */
-  sweep(lane: Lane<C>, isOver: (call: C) => boolean, drop: (call: C) => void): void {
-    let rest = lane.first
-    lane.first = null
-    lane.last = null
-    while (rest !== null) {
-      const call: C = rest
-      rest = call.next as C | null
-      call.next = null
-      if (isOver(call)) {
-        this.count(lane, -1, -call.waitingBytes)
-        drop(call)
-      } else {
-        if (lane.last === null) lane.first = call
-        else lane.last.next = call
-        lane.last = call
-      }
-    }
-  }
-
   /** Nothing of a connection is begun, or is again. */
   hold(lane: Lane<C>, isHeld: boolean): void {
     lane.isHeld = isHeld
