@@ -89,6 +89,7 @@ function expandNode(
     offload: node.offload ?? defaults.offload ?? true,
     services: node.services ?? (isStack ? (defaults.services ?? {}) : {}),
     modules: node.modules ?? [],
+    ipc: node.ipc ?? (isStack && defaults.ipc === true),
     exec: node.exec ?? [],
     congestion: node.congestion ?? defaults.congestion ?? null,
     dependsOn: Object.entries(node.depends_on ?? {}).map(([on, condition]) => ({ node: on, condition })),
@@ -218,6 +219,7 @@ function checkNodes(topology: Topology, complain: Complain): void {
     if (node.kind === 'linux') {
       for (const key of ['services', 'modules', 'kernel'] as const)
         if (Object.keys(node[key]).length > 0) complain([...path, key], `${key} are for nodes of kind stack`)
+      if (node.ipc) complain([...path, 'ipc'], 'ipc is for nodes of kind stack')
     } else if (node.exec.length > 0) complain([...path, 'exec'], 'exec is for nodes of kind linux')
   }
   const circle = dependencyCircle(topology.nodes)

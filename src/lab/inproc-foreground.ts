@@ -33,7 +33,7 @@ export async function runInForeground(topology: Topology, options: ForegroundOpt
   try {
     directory.writeTopology(topology)
     journal.write({ kind: 'pid', node: WHOLE_LAB, ...owner })
-    const lab = await InprocLab.start(topology, { say, control: node => directory.socket(node) })
+    const lab = await InprocLab.start(topology, { say, sockets: node => directory.sockets(node) })
     journal.write({ kind: 'up' })
     say(`the lab ${topology.name} is up in this process; Ctrl-C takes it down`)
     await untilAborted(signal)

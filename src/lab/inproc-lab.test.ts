@@ -1,10 +1,16 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { missing, titled } from '../host/testing/requirements.ts'
+import { attach } from '../ipc/index.ts'
 import type { EchoResult } from '../node/network.ts'
 import { InprocLab } from './inproc-lab.ts'
 import { inprocConfigOf, wiresOf } from './inproc-wiring.ts'
 import { parseLab, readLab } from './lab-file.ts'
 import { nodeOf } from './topology.ts'
 
+const shimReason = missing('shim')
 const PAIR = new URL('../../docs/examples/labs/pair.yaml', import.meta.url).pathname
 
 function ping(lab: InprocLab, from: string, address: string, timeoutMs = 300): Promise<EchoResult> {
@@ -24,7 +30,7 @@ describe('lab/inproc-wiring', () => {
     const topology = parseLab('f', SEGMENT, { mode: 'inproc' })
     const wires = wiresOf(topology)
     expect(wires.map(wire => wire.nodes.join('-'))).toEqual(['a-b', 'a-c', 'b-c', 'c-d'])
-    const config = inprocConfigOf(topology, nodeOf(topology, 'c'), wires, false)
+    const config = inprocConfigOf(topology, nodeOf(topology, 'c'), wires, null)
     expect(config.links!.map(link => link.name)).toEqual(['self', 'eth0.0', 'eth0.1', 'eth1'])
     expect(config.routes).toContainEqual({ to: '10.77.1.0/24', link: 'eth0.0' })
   })
@@ -70,6 +76,27 @@ describe('lab/inproc-lab: one process', () => {
     expect(((await ping(lab, 'n1', '10.77.2.2')) as { milliseconds: number }).milliseconds).toBeLessThan(20)
     expect(() => lab.impair('n1--n3', null)).toThrow('no link n1--n3')
   })
+
+  it.skipIf(shimReason !== '')(
+    titled('ipc: a program of another process would reach the node by its port', shimReason),
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'putnext-lab-'))
+      const sockets = (node: string) => ({
+        control: join(folder, `${node}.sock`),
+        ipc: join(folder, `${node}.ipc`),
+      })
+      try {
+        const text = 'version: 1\nname: x\nnodes: {a: {ipc: true}, b: }\nlinks: [a -- b]\n'
+        await using lab = await InprocLab.start(parseLab('f', text, { mode: 'inproc' }), { sockets })
+        expect(readdirSync(folder).sort()).toEqual(['a.ipc', 'a.sock', 'b.sock'])
+        await using client = await attach(sockets('a').ipc)
+        expect(client.node.name).toBe('a')
+        expect(lab.names).toEqual(['a', 'b'])
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
+    },
+  )
 
   it('a node that stops is not there any more, the others go on', async () => {
     await using lab = await InprocLab.start(readLab(PAIR, { mode: 'inproc' }))

@@ -16,8 +16,8 @@ import type { LabNode, Topology } from './topology.ts'
 export interface InprocOptions {
   /** Told what is going on, a line each. */
   readonly say?: (text: string) => void
-  /** Where the control socket of a node is to be; none by default. */
-  readonly control?: (node: string) => string
+  /** Where the sockets of a node are to be; none by default. */
+  readonly sockets?: (node: string) => { readonly control: string; readonly ipc: string }
 }
 
 const IMPAIR = 'impair'
@@ -71,12 +71,15 @@ export class InprocLab {
   }
 
   private async startNode(node: LabNode): Promise<void> {
-    const path = this.options.control?.(node.name) ?? null
-    const config = checkNodeConfig(inprocConfigOf(this.topology, node, this.wires, path ?? false))
-    const started = await Node.start(config, { arena: this.arena, wires: this.plugs, shim: null })
+    const sockets = this.options.sockets?.(node.name) ?? null
+    const config = checkNodeConfig(inprocConfigOf(this.topology, node, this.wires, sockets))
+    // A port to other processes is all that a node of this process needs the shim for.
+    const shim = config.ipc === undefined ? { shim: null } : {}
+    const started = await Node.start(config, { arena: this.arena, wires: this.plugs, ...shim })
     this.running.set(node.name, { node: started, port: null })
-    if (path === null) return
-    this.running.set(node.name, { node: started, port: await ControlPort.open(started, { path }) })
+    if (sockets === null) return
+    const port = await ControlPort.open(started, { path: sockets.control })
+    this.running.set(node.name, { node: started, port })
   }
 
   /** A stack hears in a turn of its own that the other end of a wire is there. */

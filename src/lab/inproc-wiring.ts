@@ -4,7 +4,7 @@
  */
 import type { NodeConfigInput } from '../node/config-schema.ts'
 import { asHostRoute } from './addressing.ts'
-import { nodeSeed } from './node-file.ts'
+import { type NodeSockets, nodeSeed } from './node-file.ts'
 import { type Paths, pathsFrom, prefixesOf } from './routes.ts'
 import { type LabLink, type LabNode, linksOf, type Topology } from './topology.ts'
 
@@ -44,12 +44,13 @@ function endModules(link: LabLink): Record<string, unknown>[] {
 /**
  * The node file of a lab's node in mode inproc.
  * @param wires - all of the lab's
+ * @param sockets - null for none
  */
 export function inprocConfigOf(
   topology: Topology,
   node: LabNode,
   wires: readonly PlannedWire[],
-  control: string | false,
+  sockets: NodeSockets | null,
 ): NodeConfigInput {
   const own = wires.filter(wire => wire.nodes.includes(node.name))
   const links = own.map(wire => {
@@ -77,7 +78,8 @@ export function inprocConfigOf(
     version: 1,
     name: node.name,
     seed: nodeSeed(topology, node),
-    control,
+    control: sockets?.control ?? false,
+    ...(node.ipc && sockets !== null ? { ipc: sockets.ipc } : {}),
     forwarding: true,
     links: [self, ...links],
     routes: wireRoutes(topology, node, wires),

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path'
 import { StackError } from '../base/errors.ts'
 import { NETNS_DIRECTORY } from '../host/namespace.ts'
-import { makeStateDirectory, SOCKET_PATH_BYTES_MAX, stateDirectory } from '../node/state-dir.ts'
+import { makeStateDirectory, PORT_SUFFIX, SOCKET_PATH_BYTES_MAX, stateDirectory } from '../node/state-dir.ts'
 import { Journal, type JournalEntry, type ProcessRecord, readJournal, summarize } from './journal.ts'
 import { isAlive } from './marks.ts'
 import type { Topology } from './topology.ts'
@@ -39,6 +39,11 @@ export class LabDirectory {
 
   socket(node: string): string {
     return join(this.path, `${node}.sock`)
+  }
+
+  /** @returns where a node's control port is, and its port for programs of other processes */
+  sockets(node: string): { readonly control: string; readonly ipc: string } {
+    return { control: this.socket(node), ipc: join(this.path, `${node}${PORT_SUFFIX}`) }
   }
 
   /** Where a lab in a user namespace binds its namespaces: `/run/netns` is root's. */

@@ -79,6 +79,11 @@ describe('lab/lab-file: what is read', () => {
     ])
   })
 
+  it('ipc: of a node, or of all stacks by default', () => {
+    const text = `${HEAD}defaults: {node: {ipc: true}}\nnodes: {a: , b: {ipc: false}, c: {kind: linux}}`
+    expect(parseLab('f', text).nodes.map(node => node.ipc)).toEqual([true, false, false])
+  })
+
   it('keeps impairments of links and segments, by default those of defaults', () => {
     const text = `${HEAD}defaults: {link: {impair: {delay: 1ms}}}
 nodes: {a: , b: , c: }
@@ -149,6 +154,7 @@ describe('lab/lab-file: what is refused, with line and column', () => {
       'services are for nodes of kind stack',
     ],
     ['commands of a stack', 'nodes: {a: {exec: [ls]}}', 'exec is for nodes of kind linux'],
+    ['a port of a kernel host', 'nodes: {a: {kind: linux, ipc: true}}', 'ipc is for nodes of kind stack'],
     ['the name of the fabric', 'nodes: {fabric: }', "the lab's own namespace"],
     [
       'services that nobody offers',

@@ -15,7 +15,7 @@ const HANDED_ON: readonly (readonly [RegExp, string])[] = [
 /** @returns complaints about one stack node */
 export function checkNode(topology: Topology, node: LabNode): Complaint[] {
   try {
-    checkNodeConfig(nodeConfigOf(topology, node, 'control'))
+    checkNodeConfig(nodeConfigOf(topology, node, { control: 'control', ipc: 'ipc' }))
     return []
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error

@@ -39,8 +39,8 @@ export async function startAgain(
   const node = lab.stackNode(name)
   if (lab.process(node.name) !== null)
     throw new StackError('ERR_ALREADY', `the node ${node.name} of ${lab.name} runs already`)
-  // A node that was killed has left its socket behind, and nobody listens there.
-  rmSync(lab.directory.socket(node.name), { force: true })
+  // A node that was killed has left its sockets behind, and nobody listens there.
+  for (const path of Object.values(lab.directory.sockets(node.name))) rmSync(path, { force: true })
   const place = { ...lab.place, topology: asImpairedNow(lab.topology, lab.summary()) }
   const started: StartedNode = lab.record(journal => startNode(place, journal, node))
   await untilHealthy(lab.place, node, started, HEALTH_TIMEOUT_MS, signal)

@@ -27,13 +27,20 @@ export function nodeSeed(topology: Topology, node: LabNode): number {
   return (topology.seed * 1_000 + topology.nodes.indexOf(node)) % Number.MAX_SAFE_INTEGER
 }
 
-/** @param control - path of the control socket */
-export function nodeConfigOf(topology: Topology, node: LabNode, control: string): NodeConfigInput {
+/** Where a node's sockets are. */
+export interface NodeSockets {
+  readonly control: string | false
+  /** Of the port for programs of other processes, where the lab file wants one. */
+  readonly ipc: string
+}
+
+export function nodeConfigOf(topology: Topology, node: LabNode, sockets: NodeSockets): NodeConfigInput {
   return {
     version: 1,
     name: node.name,
     seed: nodeSeed(topology, node),
-    control,
+    control: sockets.control,
+    ...(node.ipc ? { ipc: sockets.ipc } : {}),
     links: [
       {
         name: NODE_LINK,

@@ -62,7 +62,7 @@ function describeEnd(code: number | null, signal: NodeJS.Signals | null): string
  */
 export function startNode(place: LabPlace, journal: Journal, node: LabNode): StartedNode {
   const { directory, topology } = place
-  const config = nodeConfigOf(topology, node, directory.socket(node.name))
+  const config = nodeConfigOf(topology, node, directory.sockets(node.name))
   // JSON is YAML, too.
   writeFileSync(directory.nodeFile(node.name), `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 })
   const main = compiledFile('cli/main.js')

@@ -95,6 +95,12 @@ export const nodeSchema = v.strictObject({
     v.optional(v.array(moduleSchema)),
     v.description('Modules pushed on the link, nearest to IP first'),
   ),
+  ipc: v.pipe(
+    v.optional(v.boolean()),
+    v.description(
+      'Programs of other processes may use the sockets of this node: putnext/ipc, the socket NODE.ipc',
+    ),
+  ),
   exec: v.pipe(
     v.optional(v.array(v.string())),
     v.description('Commands run by sh in the namespace of a linux host when it is up'),
@@ -145,6 +151,7 @@ export const labSchema = v.strictObject({
           mtu: v.optional(mtu),
           offload: v.optional(v.boolean()),
           services: v.optional(services),
+          ipc: v.optional(v.boolean()),
           congestion: v.optional(v.string()),
         }),
       ),

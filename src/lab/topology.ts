@@ -23,6 +23,8 @@ export interface LabNode {
   readonly services: Readonly<Record<string, boolean | Readonly<Record<string, unknown>>>>
   /** As in a node file; nearest to IP first. */
   readonly modules: readonly (string | Readonly<Record<string, unknown>>)[]
+  /** Programs of other processes may use its sockets. */
+  readonly ipc: boolean
   readonly exec: readonly string[]
   readonly congestion: string | null
   readonly dependsOn: readonly Dependency[]

@@ -6,6 +6,8 @@ import { StackError } from '../base/errors.ts'
 import { didYouMean } from './did-you-mean.ts'
 
 const SOCKET_SUFFIX = '.sock'
+/** Of the ports for programs of other processes that labs open. */
+export const PORT_SUFFIX = '.ipc'
 /** sun_path of unix(7) holds 108 bytes with the ending zero. */
 export const SOCKET_PATH_BYTES_MAX = 107
 
@@ -93,5 +95,18 @@ export function resolveNode(node: string, env: Environment = process.env): strin
       known.length === 0
         ? `no node is known in ${stateDirectory(env)}; is one running, and as the same user?`
         : didYouMean(node, known),
+  })
+}
+
+/**
+ * The port for programs of other processes (`attach` of `putnext/ipc`) of a lab's node whose lab file says `ipc: true`.
+ * @param node - `LAB/NODE`, or the name alone if no other has it
+ * @throws StackError `ERR_NOT_FOUND`: no such node, or it has no such port
+ */
+export function programPortPath(node: string, env: Environment = process.env): string {
+  const path = resolveNode(node, env).replace(/\.sock$/, PORT_SUFFIX)
+  if (existsSync(path)) return path
+  throw new StackError('ERR_NOT_FOUND', `the node ${node} has no port for programs of other processes`, {
+    hint: 'say "ipc: true" of it in the lab file, or start it with "putnext node run FILE --ipc PATH"',
   })
 }
