@@ -4,7 +4,7 @@ import type { TestHost } from '../socket/testing/host.ts'
 import { makeNetHost } from '../socket/testing/net-host.ts'
 import { RpcClient } from './client.ts'
 import { RpcServer } from './server.ts'
-import { type RpcProcedure, rpcHandler } from './stub-types.ts'
+import { type RpcProcedure, type RpcService, rpcHandler } from './stub-types.ts'
 import { XdrOpaque, xdrInt, xdrOpaqueView } from './xdr/index.ts'
 
 const PROGRAM = 0x2000_0078
@@ -30,22 +30,26 @@ const STORE: RpcProcedure<XdrOpaque, number> = {
   argument: xdrOpaqueView(),
 }
 
+const AGAIN: RpcProcedure<number, number> = { ...TWICE, name: 'AGAIN', procedure: 4, isIdempotent: true }
+const SERVICE: RpcService = {
+  name: 'TEST',
+  program: PROGRAM,
+  version: 1,
+  handlers: [
+    rpcHandler(TWICE, n => 2 * n),
+    rpcHandler(FETCH, size => XdrOpaque.of(new Uint8Array(size).fill(7))),
+    rpcHandler(STORE, bytes => bytes.length),
+    rpcHandler(AGAIN, n => 2 * n),
+  ],
+}
+
 let host: TestHost
 afterEach(() => host.finish())
 
 async function serve(transports: readonly ('tcp' | 'udp')[] = ['tcp', 'udp']) {
   host = makeNetHost()
   const server = new RpcServer(host)
-  server.add({
-    name: 'TEST',
-    program: PROGRAM,
-    version: 1,
-    handlers: [
-      rpcHandler(TWICE, n => 2 * n),
-      rpcHandler(FETCH, size => XdrOpaque.of(new Uint8Array(size).fill(7))),
-      rpcHandler(STORE, bytes => bytes.length),
-    ],
-  })
+  server.add(SERVICE)
   const [first] = await server.listen({ port: 0, transports })
   return { server, port: first!.port }
 }
@@ -81,6 +85,29 @@ describe.each(['tcp', 'udp'] as const)('rpc/client over %s of our stack', transp
     expect(await client.call(TWICE, 4)).toBe(8)
     client.close()
     await server.close()
+  })
+
+  it('a server that was started again at another port is found there', async () => {
+    const first = await serve()
+    let { port } = first
+    const client = await RpcClient.connect(host, {
+      address: '127.0.0.1',
+      transport,
+      program: PROGRAM,
+      version: 1,
+      reconnectMs: 20,
+      retransmitMs: 50,
+      lookup: async () => port,
+    })
+    expect(await client.call(AGAIN, 1)).toBe(2)
+    await first.server.close()
+    const second = new RpcServer(host).add(SERVICE)
+    port = (await second.listen({ port: 0 }))[0]!.port
+    expect(port).not.toBe(first.port)
+    expect(await client.call(AGAIN, 2)).toBe(4)
+    expect(client.peer).toBe(`127.0.0.1:${port}`)
+    client.close()
+    await second.close()
   })
 
   it('nobody listens: says so', async () => {

@@ -204,6 +204,30 @@ describe.each(TRANSPORTS)('rpc/client over %s: bounds', transport => {
     finish()
   })
 
+  it('no block of memory left: what waits is tried again a little later', async () => {
+    const { client, server, arena, pass, finish } = rig(transport)
+    server.onCall = double
+    const before = client.call(SAME, 1)
+    await pass(4)
+    await before
+    vi.spyOn(arena, 'takeView').mockReturnValueOnce(null)
+    const made = client.call(SAME, 2)
+    expect(client.counters['no-buffers']).toBe(1)
+    await pass(20)
+    expect(await made).toBe(4)
+    finish()
+  })
+
+  it('no block of memory left to encode: the call is refused', async () => {
+    const { client, arena, finish } = rig(transport)
+    vi.spyOn(arena, 'take').mockReturnValueOnce(null)
+    expect(await failureOf(client.call(DOUBLE, 1))).toMatchObject({
+      outcome: 'refused',
+      code: 'ERR_NO_BUFFERS',
+    })
+    finish()
+  })
+
   it('a call that is too long is refused', async () => {
     const { client, server, pass, finish } = rig(transport, { maxMessageBytes: 2_000 })
     const put: RpcProcedure<Uint8Array, number> = {
