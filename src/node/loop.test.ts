@@ -48,6 +48,33 @@ describe('node/loop without a device', () => {
     stream.close()
   })
 
+  it('what a program makes in a microtask is done behind it; for ever so, the event loop still has its turn', async () => {
+    let rounds = 0
+    const runs: string[] = []
+    const info = counting({ count: 0 })
+    const stream = Stream.open(loop.runtime, {
+      ...info,
+      write: {
+        put: putq,
+        service: q => {
+          for (let mp = getq(q); mp !== null; mp = getq(q)) freemsg(mp)
+          if (rounds === 0) setImmediate(() => runs.push('event loop'))
+          if (rounds === 2) runs.push('third run')
+          // The bound ends the test where the loop does not.
+          if (++rounds < 1_000_000)
+            void Promise.resolve().then(
+              () => stream.isClosed || stream.putmsg(allocb(loop.runtime.arena, 64)!),
+            )
+        },
+      },
+    })
+    stream.putmsg(allocb(loop.runtime.arena, 64)!)
+    await soon(5)
+    expect(runs.slice(0, 2)).toEqual(['third run', 'event loop'])
+    expect(rounds).toBeLessThan(1_000_000)
+    stream.close()
+  })
+
   it('a deadline is met although nothing else happens, and the earlier of two wins', async () => {
     const due: string[] = []
     const late = new Timer(() => void due.push('late'))

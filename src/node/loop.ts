@@ -79,6 +79,9 @@ export class NodeLoop {
   private alarm: NodeJS.Timeout | null = null
   private alarmAt = 0
   private running = false
+  private ticking = false
+  /** Until when the event loop need not have its turn. */
+  private tickUntil = 0
   private closed = false
   private readonly tuns = new Set<Queue<Tun>>()
   /** The device, if there is just one: with several, looking at one would keep the others waiting. */
@@ -129,11 +132,22 @@ export class NodeLoop {
 
   /** Comes back soon: there is something to do. Safe to call at any time, often. */
   wake(): void {
-    if (this.running || this.scheduled !== null || this.closed) return
+    if (this.running || this.ticking || this.scheduled !== null || this.closed) return
+    if (this.runtime.recent[0]! < this.tickUntil) {
+      this.ticking = true
+      process.nextTick(tickOf, this)
+      return
+    }
     this.scheduled = setImmediate(() => {
       this.scheduled = null
       this.run()
     })
+  }
+
+  /** Runs behind the microtasks that are due, without a turn of the event loop between. */
+  tick(): void {
+    this.ticking = false
+    this.runOn()
   }
 
   /** Lets the process end although the loop waits for devices or deadlines; `hold` undoes one `release`. */
@@ -153,6 +167,12 @@ export class NodeLoop {
 
   /** Lets the stack go now. For callbacks of the event loop. */
   run(): void {
+    this.runtime.refresh()
+    this.tickUntil = this.runtime.recent[0]! + HOLD_US
+    this.runOn()
+  }
+
+  private runOn(): void {
     if (this.running || this.closed) return
     this.running = true
     try {
@@ -272,6 +292,10 @@ export class NodeLoop {
     this.alarm = null
     this.shim?.releaseArena(this.arenaId)
   }
+}
+
+function tickOf(loop: NodeLoop): void {
+  loop.tick()
 }
 
 function soleOf<T>(set: ReadonlySet<T>): T | null {
