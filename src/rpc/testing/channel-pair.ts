@@ -263,7 +263,12 @@ export class TestChannel implements RpcChannel {
   reply(envelope: Mblk | null, mp: Mblk): boolean {
     if (envelope === null) return this.send(mp)
     const port = envelope.dblk.arena.words[(envelope.rptr >> 2) + REMOTE_PORT]!
-    if (!this.sendTo(mp, port)) return false
+    try {
+      if (!this.sendTo(mp, port)) return false
+    } catch (error) {
+      freemsg(envelope)
+      throw error
+    }
     freemsg(envelope)
     return true
   }
