@@ -69,7 +69,8 @@ const BUILTINS = {
 const PACKAGES = {
   node: ['yaml', 'valibot'],
   lab: ['yaml', 'valibot'],
-  bench: ['d3-scale', 'd3-shape'],
+  // gRPC is compared with where it is installed.
+  bench: ['d3-scale', 'd3-shape', '@grpc/grpc-js'],
   cli: ['yaml', 'valibot'],
 }
 

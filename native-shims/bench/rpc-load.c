@@ -4,9 +4,9 @@
 //   rpc-load serve ADDRESS PORT             the far side: procedure 0, and procedure 1, which answers with as many bytes as it is asked for
 //   rpc-load turns ADDRESS PORT [options]   procedure 0, one call at a time; how long each took
 //   rpc-load many  ADDRESS PORT [options]   procedure 0 on many connections, a thread and one call at a time for each
-//   rpc-load bulk  ADDRESS PORT [options]   procedure 1, one call at a time
+//   rpc-load bulk  ADDRESS PORT [options]   procedure 1, likewise
 //
-// --connections of "many", --bytes of each reply of "bulk", --buffer that libtirpc asks for at both ends.
+// --connections of "many" (32) and "bulk" (1), --bytes of each reply of "bulk", --buffer that libtirpc asks for at both ends.
 #include "peer.h"
 
 #include <netdb.h>
@@ -164,6 +164,7 @@ struct caller {
   CLIENT *client;
   double begin, end;
   uint64_t count;
+  u_int bytes;
 };
 
 static void *call_in_turns(void *argument) {
@@ -176,47 +177,57 @@ static void *call_in_turns(void *argument) {
   return NULL;
 }
 
-static int many(const struct options *o) {
+// Decoded into the same memory each time, as a program would that cares.
+static void *fetch_in_turns(void *argument) {
+  struct caller *c = argument;
+  struct blob blob = {0, malloc(BLOB_MAX)};
+  if (blob.bytes == NULL) fail("memory");
+  for (double t = now_seconds(); t < c->end && !stopped;) {
+    if (clnt_call(c->client, PROC_BLOB, (xdrproc_t)xdr_u_int, &c->bytes, (xdrproc_t)xdr_blob, &blob, patience) != RPC_SUCCESS)
+      call_failed(c->client);
+    t = now_seconds();
+    c->count += t >= c->begin && t < c->end;
+  }
+  free(blob.bytes);
+  return NULL;
+}
+
+// Each caller on a connection of its own. Returns the calls that were answered while it was measured.
+static uint64_t together(const struct options *o, unsigned connections, void *(*run)(void *)) {
   static struct caller callers[CONNECTIONS_MAX];
-  for (unsigned i = 0; i < o->connections; i++) callers[i].client = dial(o);
+  for (unsigned i = 0; i < connections; i++) callers[i].client = dial(o);
   double begin = now_seconds() + o->warmup;
-  for (unsigned i = 0; i < o->connections; i++) {
+  for (unsigned i = 0; i < connections; i++) {
     callers[i].begin = begin;
     callers[i].end = begin + o->seconds;
-    if (pthread_create(&callers[i].thread, NULL, call_in_turns, &callers[i]) != 0) fail("thread");
+    callers[i].bytes = o->bytes;
+    if (pthread_create(&callers[i].thread, NULL, run, &callers[i]) != 0) fail("thread");
   }
   uint64_t count = 0;
-  for (unsigned i = 0; i < o->connections; i++) {
+  for (unsigned i = 0; i < connections; i++) {
     pthread_join(callers[i].thread, NULL);
     count += callers[i].count;
   }
+  return count;
+}
+
+static int many(const struct options *o) {
+  uint64_t count = together(o, o->connections ? o->connections : 32, call_in_turns);
   printf("{\"mode\":\"many\",\"count\":%llu,\"perSecond\":%.0f}\n", (unsigned long long)count, (double)count / o->seconds);
   return 0;
 }
 
 static int bulk(const struct options *o) {
-  CLIENT *client = dial(o);
-  // Decoded into the same memory each time, as a program would that cares.
-  struct blob blob = {0, malloc(BLOB_MAX)};
-  if (blob.bytes == NULL) fail("memory");
-  double begin = now_seconds() + o->warmup, start = 0, t = 0;
-  uint64_t bytes = 0;
-  u_int wanted = o->bytes;
-  while (!stopped) {
-    if (clnt_call(client, PROC_BLOB, (xdrproc_t)xdr_u_int, &wanted, (xdrproc_t)xdr_blob, &blob, patience) != RPC_SUCCESS) call_failed(client);
-    t = now_seconds();
-    if (start > 0) bytes += blob.length;
-    else if (t >= begin) start = t;
-    if (start > 0 && t - start >= o->seconds) break;
-  }
-  printf("{\"mode\":\"bulk\",\"bytes\":%llu,\"gbitPerSecond\":%.3f}\n", (unsigned long long)bytes, (double)bytes * 8e-9 / (t - start));
+  uint64_t count = together(o, o->connections ? o->connections : 1, fetch_in_turns);
+  printf("{\"mode\":\"bulk\",\"count\":%llu,\"gbitPerSecond\":%.3f}\n", (unsigned long long)count,
+         (double)count * o->bytes * 8e-9 / o->seconds);
   return 0;
 }
 
 int main(int argc, char **argv) {
   static const struct option names[] = {{"seconds", 1, NULL, 's'}, {"warmup", 1, NULL, 'w'}, {"connections", 1, NULL, 'c'},
                                         {"bytes", 1, NULL, 'b'},   {"buffer", 1, NULL, 'f'}, {NULL, 0, NULL, 0}};
-  struct options o = {.seconds = 3, .warmup = 0.5, .connections = 32, .bytes = 1 << 20, .buffer = BUFFER};
+  struct options o = {.seconds = 3, .warmup = 0.5, .bytes = 1 << 20, .buffer = BUFFER};
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
     if (name == 's') o.seconds = number_argument("--seconds", optarg, 0.01, 86400);
     else if (name == 'w') o.warmup = number_argument("--warmup", optarg, 0, 3600);

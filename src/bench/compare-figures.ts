@@ -38,7 +38,7 @@ export interface ReportHead {
   readonly seconds: number
 }
 
-const KINDS: readonly string[] = ['copies', 'modules', 'tcp', 'udp']
+const KINDS: readonly string[] = ['copies', 'modules', 'rpc', 'tcp', 'udp']
 
 /**
  * @param document - what `putnext bench … --json` wrote, with its envelope or without
@@ -48,7 +48,7 @@ export function reportIn(document: unknown, name: string): BenchReport {
   const inner = (document as { readonly result?: unknown } | null)?.result
   const report = (inner ?? document) as Partial<ReportHead> | null
   if (!KINDS.includes(report?.kind ?? '')) {
-    const hint = 'it takes what putnext bench copies, modules, tcp or udp wrote with --json'
+    const hint = 'it takes what putnext bench copies, modules, rpc, tcp or udp wrote with --json'
     throw new StackError('ERR_BAD_ARGUMENT', `${name} is not a report of putnext bench`, { hint })
   }
   const version = (report as Partial<CopiesResult> | null)?.version
@@ -71,6 +71,7 @@ function everyFigure(report: BenchReport): ComparedFigure[] {
       return ofCopies(report)
     case 'modules':
       return ofModules(report)
+    case 'rpc':
     case 'tcp':
       return ofTcp(report)
     case 'udp':
@@ -123,10 +124,10 @@ function ofModules({ points, slope, operations }: ModulesReport): ComparedFigure
   ]
 }
 
-/** Figures of `bench tcp` have their unit in the name, and nothing else says which way is better. */
+/** Figures of `bench tcp` and `rpc` have their unit in the name, and nothing else says which way is better. */
 export function betterOf(name: string): Better {
   if (name.startsWith('their ')) return null
-  return /bit\/s|connections\/s|index/i.test(name) ? 'more' : 'less'
+  return /bit\/s|connections\/s|calls\/s|index/i.test(name) ? 'more' : 'less'
 }
 
 function ofTcp({ scenarios }: TcpReport): ComparedFigure[] {

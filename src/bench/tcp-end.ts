@@ -5,34 +5,20 @@
  */
 import type { Server, Socket } from 'node:net'
 import * as kernelNet from 'node:net'
-import { LinkControl } from '../host/links.ts'
-import { loadShim } from '../host/shim.ts'
-import { InetStack } from '../inet/stack.ts'
-import { NodeLoop } from '../node/loop.ts'
 import { TcpConnection, TcpListener } from '../socket/tcp-endpoint.ts'
 import { allocb, dupmsg, freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import type { Runtime } from '../streams/runtime.ts'
-import { Stream } from '../streams/stream.ts'
+import { type EndStackOptions, openEndStack } from './end-stack.ts'
 import { HeapWatch } from './heap.ts'
 import { PORT_CHARGEN, PORT_DISCARD, PORT_ECHO } from './tcp-ports.ts'
 
-export interface TcpEndOptions {
+/** The device is a stack's. */
+export interface TcpEndOptions extends EndStackOptions {
   /** A stack of ours on a new TUN device, or the kernel's sockets of the namespace that it was started in. */
   readonly kind: 'stack' | 'kernel'
   /** How its program reads and writes: messages without copies, or a `Duplex`. Of the kernel: always a `Duplex`. */
   readonly edge: 'messages' | 'duplex'
-  /** Path of the namespace of the device, for a stack. */
-  readonly namespace: string
-  readonly device: string
-  /** Of the stack, with their prefix lengths. */
-  readonly addresses: readonly string[]
-  /** Of the kernel on the device. */
-  readonly kernelAddresses: readonly string[]
-  /** The default route's next hop. */
-  readonly gateway?: string
-  readonly offload: boolean
-  readonly mtu: number
 }
 
 /** What it may be asked by message. */
@@ -203,22 +189,7 @@ class DuplexEnd implements End {
 
 async function openEnd(options: TcpEndOptions): Promise<End> {
   if (options.kind === 'kernel') return new DuplexEnd(kernelNet, null)
-  const loop = new NodeLoop()
-  const { runtime } = loop
-  const stack = new InetStack(runtime)
-  const { device, namespace, offload, mtu, addresses, kernelAddresses, gateway } = options
-  const link = Stream.open(runtime, 'tun', { options: { name: device, namespace, offload, mtu } })
-  stack.attachLink(link, { name: device, addresses })
-  if (gateway !== undefined) stack.addRoute({ prefix: '0.0.0.0/0', gateway })
-  const control = new LinkControl(loadShim(), namespace)
-  try {
-    for (const prefix of kernelAddresses) control.addAddress(device, prefix)
-    control.setMtu(device, mtu)
-    control.setUp(device)
-  } finally {
-    control.close()
-  }
-  loop.hold()
+  const runtime = openEndStack(options)
   if (options.edge === 'messages') return new MessageEnd(runtime)
   const { netOn } = await import('../socket/net.ts')
   return new DuplexEnd(netOn({ runtime }) as unknown as Net, runtime)

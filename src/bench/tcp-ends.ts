@@ -5,7 +5,7 @@ import { StackError } from '../base/errors.ts'
 import { insideNamespace } from '../host/namespace.ts'
 import { compiledFile } from '../lab/node-process.ts'
 import { endProcess } from './end-process.ts'
-import { type Place, peerPath, spawnIn } from './peers.ts'
+import { type PeerName, type Place, peerPath, spawnIn } from './peers.ts'
 import { moveTo } from './placement.ts'
 import type { TcpEndOptions, TcpEndQuestion } from './tcp-end.ts'
 
@@ -89,12 +89,12 @@ export class EndProcess<Options = TcpEndOptions, Question extends object = TcpEn
 /** A peer of `native-shims/bench` that says `{"ready":true}` and runs until it is ended. */
 export class PeerProcess {
   private readonly place: Place | null
-  private readonly name: 'tcp-load' | 'tun-tcp'
+  private readonly name: PeerName
   private readonly args: readonly string[]
   private child: ChildProcess | null = null
   private said = ''
 
-  constructor(place: Place | null, name: 'tcp-load' | 'tun-tcp', args: readonly string[]) {
+  constructor(place: Place | null, name: PeerName, args: readonly string[]) {
     this.place = place
     this.name = name
     this.args = args

@@ -1,4 +1,4 @@
-/** The report of `putnext bench tcp`: medians and ranges of every figure, ratios against the arm that a scenario names, what was required. */
+/** The report of `putnext bench tcp` and `rpc`: medians and ranges of every figure, ratios against the arm that a scenario names, what was required. */
 import type { Machine } from './machine.ts'
 import { overRounds, type Requirement } from './requirements.ts'
 import { compare, type Ratio, ROUNDS_MIN, SPREAD_MAX, type Summary, summarize } from './statistics.ts'
@@ -31,8 +31,9 @@ export interface ScenarioReport {
   }[]
 }
 
+/** Of `bench tcp`, and of `bench rpc`. */
 export interface TcpReport {
-  readonly kind: 'tcp'
+  readonly kind: 'tcp' | 'rpc'
   readonly machine: Machine
   readonly rounds: number
   readonly seconds: number
@@ -58,6 +59,7 @@ export interface ScenarioRounds {
 }
 
 export function reportOf(
+  kind: TcpReport['kind'],
   machine: Machine,
   rounds: number,
   seconds: number,
@@ -66,7 +68,7 @@ export function reportOf(
 ): TcpReport {
   const scenarios = measured.map(scenarioReport)
   return {
-    kind: 'tcp',
+    kind,
     machine,
     rounds,
     seconds,

@@ -66,6 +66,26 @@ const benchTcp: CommandSpec = {
   load: async () => (await import('./bench.ts')).benchTcp,
 }
 
+const benchRpc: CommandSpec = {
+  name: 'bench rpc',
+  summary: 'what a remote procedure call costs, beside libtirpc, gRPC and a local call',
+  description:
+    "From namespace to namespace over TCP: ours on its own stack and on the kernel's sockets, libtirpc in C, @grpc/grpc-js (where it is installed), bare frames echoed over node:net and a local function, candidates in turn each round. " +
+    'Scenarios: turns (null calls one at a time), flight (32 in flight), blobs (replies of 1 MiB). Needs root.',
+  arguments: [{ name: 'SCENARIO', summary: 'only these', optional: true, repeat: true }],
+  options: {
+    rounds: ROUNDS,
+    seconds: { type: 'number', value: 'N', min: 0.1, max: 3_600, summary: 'of each load', fallback: '1.5' },
+    quick: { type: 'flag', summary: 'two rounds of shorter loads: within two minutes, and decides nothing' },
+    check: CHECK,
+  },
+  examples: [
+    { command: 'bench rpc', text: 'about five minutes, as root' },
+    { command: 'bench rpc flight --rounds 7', text: 'one scenario' },
+  ],
+  load: async () => (await import('./bench.ts')).benchRpc,
+}
+
 const benchModules: CommandSpec = {
   name: 'bench modules',
   summary: 'what a module in the way of a message costs, and the calls on messages',
@@ -108,4 +128,10 @@ const benchCopies: CommandSpec = {
   load: async () => (await import('./bench.ts')).benchCopies,
 }
 
-export const BENCH_COMMANDS: readonly CommandSpec[] = [benchUdp, benchTcp, benchModules, benchCopies]
+export const BENCH_COMMANDS: readonly CommandSpec[] = [
+  benchUdp,
+  benchTcp,
+  benchRpc,
+  benchModules,
+  benchCopies,
+]

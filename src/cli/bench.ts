@@ -35,6 +35,19 @@ export const benchTcp: CommandRun = async invocation => {
   return tell(invocation, report, tcpReportText(report))
 }
 
+export const benchRpc: CommandRun = async invocation => {
+  const { run } = await import('../bench/rpc.ts')
+  const { args, out, signal } = invocation
+  const report = await run({
+    ...numbers(invocation, ['rounds', 'seconds']),
+    quick: args.flag('quick'),
+    only: args.list('SCENARIO'),
+    signal,
+    onProgress: text => out.progress(text),
+  })
+  return tell(invocation, report, tcpReportText(report))
+}
+
 export const benchModules: CommandRun = async invocation => {
   const { run } = await import('../bench/modules.ts')
   const { out, signal } = invocation
