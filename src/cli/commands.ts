@@ -8,6 +8,7 @@ import { UsageError } from './exit-codes.ts'
 import { LAB_COMMANDS } from './lab-commands.ts'
 import { MODULE_COMMANDS } from './module-commands.ts'
 import { NODE_COMMANDS } from './node-commands.ts'
+import { RPC_COMMANDS } from './rpc-commands.ts'
 import { RPCGEN_COMMANDS } from './rpcgen-commands.ts'
 import { SIM_COMMANDS } from './sim-commands.ts'
 import { TCP_COMMANDS } from './tcp-commands.ts'
@@ -17,6 +18,7 @@ export const GROUPS: readonly GroupSpec[] = [
   { name: 'lab', summary: 'Topologies of nodes in namespaces, or in one process.' },
   { name: 'node', summary: 'One node.' },
   { name: 'module', summary: 'Protocol modules of your own.' },
+  { name: 'rpc', summary: 'Remote procedure calls.' },
   { name: 'tcp', summary: 'The reliable transport by hand.' },
   { name: 'sim', summary: 'Simulations that a seed repeats.' },
   { name: 'bench', summary: 'Measurements.' },
@@ -47,6 +49,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...NODE_COMMANDS,
   ...TRAFFIC_COMMANDS,
   ...MODULE_COMMANDS,
+  ...RPC_COMMANDS,
   ...RPCGEN_COMMANDS,
   ...TCP_COMMANDS,
   ...SIM_COMMANDS,

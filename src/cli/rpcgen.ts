@@ -16,7 +16,7 @@ export const rpcgen: CommandRun = async ({ args, out, host }) => {
     interface: found,
     problems,
     errorCount,
-  } = analyze([...args.strings('with'), file].map(readText), {
+  } = analyze([...args.strings('with'), file].map(readInterfaceText), {
     include: (name, from) => findIncluded(name, [dirname(from), ...args.strings('include')]),
     defines: Object.fromEntries(args.strings('define').map(definition)),
     style: {
@@ -48,7 +48,8 @@ export const rpcgen: CommandRun = async ({ args, out, host }) => {
   return EXIT_DONE
 }
 
-function readText(name: string): InterfaceText {
+/** @throws StackError `ERR_NOT_FOUND`, `ERR_ACCESS` */
+export function readInterfaceText(name: string): InterfaceText {
   try {
     return { name, text: readFileSync(name, 'utf8') }
   } catch (cause) {

@@ -9,6 +9,7 @@ import type {
   IperfOptions,
   PingOptions,
   PlumbingRequest,
+  RpcOptions,
   ServeOptions,
   TcpListenOptions,
 } from './control-requests.ts'
@@ -22,6 +23,7 @@ import type { NodeStatus } from './node.ts'
 import type { PartCounters } from './node-metrics.ts'
 import type { PingSummary } from './ping-statistics.ts'
 import type { StreamView } from './plumbing.ts'
+import type { RpcCallLine } from './rpc-calls.ts'
 
 /** A node answers at once, unless it is stopped or hangs. */
 const ANSWER_MS = 5_000
@@ -153,6 +155,12 @@ export class ControlClient {
   async *serve(options: ServeOptions, signal?: AbortSignal): AsyncGenerator<ServeLine> {
     await this.status()
     yield* lines<ServeLine>(this.path, await this.send('POST', '/serve', options, signal), signal)
+  }
+
+  /** Remote calls, one after the other; a call that failed is told, not thrown. */
+  async *rpc(options: RpcOptions, signal?: AbortSignal): AsyncGenerator<RpcCallLine> {
+    await this.status()
+    yield* lines<RpcCallLine>(this.path, await this.send('POST', '/rpc', options, signal), signal)
   }
 
   /** A throughput test, or a server for them until `signal` is aborted. */

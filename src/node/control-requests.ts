@@ -111,6 +111,24 @@ export const serveRequest = v.strictObject({
 const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max))
 const intervalSeconds = v.optional(v.pipe(v.number(), v.minValue(0.1), v.maxValue(60)), 1)
 
+/** POST /rpc */
+export const rpcRequest = v.strictObject({
+  address: text,
+  /** Without it the rpcbind of that machine is asked. */
+  port: v.optional(port),
+  transport: v.optional(v.picklist(['tcp', 'udp']), 'tcp'),
+  program: whole(0, 0xffff_ffff),
+  version: whole(0, 0xffff_ffff),
+  procedure: v.optional(whole(0, 0xffff_ffff), 0),
+  /** XDR. */
+  args: v.optional(v.pipe(v.string(), v.base64('must be base64')), ''),
+  count: v.optional(whole(1, 1_000_000), 1),
+  intervalMs: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(3_600_000)), 1_000),
+  timeoutMs: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(3_600_000)), 10_000),
+  /** Of AUTH_SYS credentials; none without it. */
+  uid: v.optional(whole(0, 0xffff_ffff)),
+})
+
 /** POST /iperf */
 export const iperfRequest = v.variant('role', [
   v.strictObject({
@@ -155,6 +173,7 @@ export type TcpRequest = v.InferOutput<typeof tcpRequest>
 export type TcpListenRequest = v.InferOutput<typeof tcpListenRequest>
 export type TcpListenOptions = v.InferInput<typeof tcpListenRequest>
 export type ServeRequest = v.InferOutput<typeof serveRequest>
+export type RpcOptions = v.InferInput<typeof rpcRequest>
 export type IperfRequest = v.InferOutput<typeof iperfRequest>
 export type IperfOptions = v.InferInput<typeof iperfRequest>
 export type ServeOptions = v.InferInput<typeof serveRequest>

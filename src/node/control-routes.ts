@@ -14,9 +14,11 @@ import {
   type PlumbingRequest,
   pingRequest,
   plumbingRequest,
+  rpcRequest,
   serveRequest,
   tcpListenRequest,
 } from './control-requests.ts'
+import { postRpc } from './control-rpc.ts'
 import { postServe } from './control-serve.ts'
 import { postListen, upgradeToStream } from './control-tcp.ts'
 import { upgradeToDatagrams } from './control-udp.ts'
@@ -113,6 +115,13 @@ export const ROUTES: readonly ControlRoute[] = [
     summary: 'an HTTP server for the files of a directory, as long as the asker listens',
     schema: serveRequest,
     run: postServe,
+  },
+  {
+    method: 'POST',
+    path: '/rpc',
+    summary: 'remote procedure calls, results as lines of JSON',
+    schema: rpcRequest,
+    run: postRpc,
   },
   {
     method: 'POST',
