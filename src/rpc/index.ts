@@ -1,9 +1,25 @@
+export type { SocketHost } from '../socket/host.ts'
 export { NO_AUTH, type OpaqueAuth, type SysCredentials, sysAuth } from './auth.ts'
+export type { RpcChannel } from './channel.ts'
 export { RpcClient } from './client.ts'
+export type { ChannelSource } from './client-connection.ts'
+export { CLIENT_COUNTERS } from './client-engine.ts'
 export type { RpcClientOptions, RpcConnectOptions, RpcLookup } from './client-options.ts'
 export { RpcError, type RpcOutcome } from './outcome.ts'
 export type { RpcPrincipal } from './principal.ts'
 export { LatencyHistogram, type LatencySummary, ProcedureMetrics } from './procedure-metrics.ts'
+export {
+  type RegisteredServer,
+  type RegistrationOptions,
+  type RegistrationTarget,
+  RPCBIND_PORT,
+  RpcbindClient,
+  type RpcbindClientOptions,
+  RpcbindServer,
+  type RpcbindServerOptions,
+  RpcRegistration,
+  rpcbindLookup,
+} from './rpcbind/index.ts'
 export { RpcServer } from './server.ts'
 export type { Authenticate } from './server-auth.ts'
 export type { RpcListening, RpcListenOptions, RpcTransport } from './server-listening.ts'
