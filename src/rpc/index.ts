@@ -8,15 +8,17 @@ export type { RpcClientOptions, RpcConnectOptions, RpcLookup } from './client-op
 export { RpcError, type RpcOutcome } from './outcome.ts'
 export type { RpcPrincipal } from './principal.ts'
 export { LatencyHistogram, type LatencySummary, ProcedureMetrics } from './procedure-metrics.ts'
+export type {
+  RegisteredServer,
+  RegistrationOptions,
+  RegistrationTarget,
+  RpcbindClientOptions,
+  RpcbindServerOptions,
+} from './rpcbind/index.ts'
 export {
-  type RegisteredServer,
-  type RegistrationOptions,
-  type RegistrationTarget,
   RPCBIND_PORT,
   RpcbindClient,
-  type RpcbindClientOptions,
   RpcbindServer,
-  type RpcbindServerOptions,
   RpcRegistration,
   rpcbindLookup,
 } from './rpcbind/index.ts'
