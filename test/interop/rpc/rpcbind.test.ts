@@ -1,8 +1,14 @@
 /** rpcbind with Debian's: `rpcinfo` asks ours over a TUN link, and our servers and clients use a real one in a namespace. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parse } from 'valibot'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { COMMANDS, GROUPS } from '../../../src/cli/commands.ts'
+import { runLine } from '../../../src/cli/testing.ts'
 import { titled } from '../../../src/host/testing/requirements.ts'
 import { servicesSchema } from '../../../src/node/config-services.ts'
+import { ControlPort } from '../../../src/node/control.ts'
 import type { Node } from '../../../src/node/node.ts'
 import { Services } from '../../../src/node/services.ts'
 import { sysAuth } from '../../../src/rpc/auth.ts'
@@ -247,4 +253,28 @@ withPrograms("Debian's rpcbind serves ours", ['rpcinfo', 'rpcbind', 'unshare'], 
       expect((await shown()).filter(([program]) => program === String(PROGRAM))).toEqual([])
     },
   )
+
+  it('putnext rpc info and ping, through the node', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'putnext-rpcbind-'))
+    const control = later(await ControlPort.open(node, { path: join(directory, 'n.sock') }))
+    const putnext = (line: string) =>
+      runLine({ commands: COMMANDS, groups: GROUPS }, `${line} -n ${control.path}`)
+    for (const address of [KERNEL4, KERNEL6]) {
+      const { code, stdout } = await putnext(`rpc info ${address}`)
+      expect(code).toBe(0)
+      expect(words(stdout)).toContainEqual(['100000', '4', 'tcp6', '::.0.111', 'rpcbind', 'superuser'])
+      for (const transport of ['tcp', 'udp']) {
+        const ping = await putnext(`rpc ping ${address} rpcbind -t ${transport} -c 1`)
+        expect([ping.code, ping.stdout]).toEqual([0, expect.stringContaining('version 4')])
+      }
+    }
+    expect(words((await putnext(`rpc info ${KERNEL4} -P`)).stdout)).toContainEqual([
+      '100000',
+      '2',
+      'udp',
+      '0.0.0.0.0.111',
+      'rpcbind',
+    ])
+    rmSync(directory, { recursive: true })
+  })
 })
