@@ -215,8 +215,13 @@ describe('rpc/rpcbind/services: who may what', () => {
     expect(await away.v2.unset({ prog: PROGRAM, vers: 1, protocol: 17, port: 9 })).toBe(false)
     expect(await away.v4.dump()).toHaveLength(1)
     expect(services.counters['refused-not-local']).toBe(5)
-    const open = rpcbind({ changes: 'anyone' }).as('tcp', { isLocal: false })
-    expect(await open.v4.set(map(1, 'udp', '0.0.0.0.3.232'))).toBe(true)
+    const open = rpcbind({ changes: 'anyone' })
+    const root = open.as('tcp', { isLocal: false, ...uid(0) })
+    expect(await root.v4.set(map(1, 'udp', '0.0.0.0.3.232'))).toBe(true)
+    await open.as('tcp').v4.set(map(2, 'udp', '0.0.0.0.3.232'))
+    // Root of another machine is nobody's superuser here.
+    expect(await root.v4.unset(map(2, '', ''))).toBe(false)
+    expect(await root.v4.unset(map(1, '', ''))).toBe(true)
   })
 
   it('who is here: loopback, or the address that the call came to', () => {

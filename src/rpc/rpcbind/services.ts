@@ -245,9 +245,10 @@ export class RpcbindServices {
   }
 }
 
-function ownerOf({ credentials }: RpcbindCaller): string {
+/** AUTH_SYS is what a caller says of itself: who is elsewhere cannot be the superuser of this machine by saying so. */
+function ownerOf({ credentials, isLocal }: RpcbindCaller): string {
   if (credentials === null) return NOBODY
-  return credentials.uid === 0 ? SUPERUSER : String(credentials.uid)
+  return credentials.uid === 0 && isLocal ? SUPERUSER : String(credentials.uid)
 }
 
 function merged(entry: Registration, caller: RpcbindCaller): string {
