@@ -163,10 +163,11 @@ describe('rpc/client over tcp: the connection (checklist 41)', () => {
     const { client, net, pass, finish } = rig('tcp')
     net.onChannel = null
     const ready = client.ready()
-    const failed = expect(ready).rejects.toMatchObject({ code: 'ERR_CONN_REFUSED' })
+    const failure = failureOf(ready)
     await pass(4)
-    await failed
+    expect(await failure).toMatchObject({ code: 'ERR_CONN_REFUSED', outcome: 'refused', mayHaveRun: false })
     expect(client.isClosed).toBe(true)
+    expect((await failureOf(client.call(DOUBLE, 1))).hint).toContain('make another one')
     finish()
   })
 

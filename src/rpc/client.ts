@@ -20,7 +20,7 @@ import {
 } from './client-options.ts'
 import { channelSource } from './client-source.ts'
 import { ClientTracer } from './client-tracer.ts'
-import { type RpcError, refused } from './outcome.ts'
+import { RpcError, refused } from './outcome.ts'
 import { MetricsTable } from './procedure-metrics.ts'
 import type { RpcCaller, RpcCallOptions, RpcProcedure } from './stub-types.ts'
 
@@ -60,7 +60,8 @@ export class RpcClient implements RpcCaller {
   /**
    * A client over TCP or UDP, of whatever stack the host is.
    * @returns when the connection is there, and the session if one is wanted; at once with `lazy`
-   * @throws StackError `ERR_BAD_ARGUMENT`; why the connection could not be made, or the session not be asked for
+   * @throws StackError `ERR_BAD_ARGUMENT`
+   * @throws RpcError why the connection could not be made (`refused`), or the session not be asked for
    */
   static async connect(host: SocketHost, options: RpcConnectOptions): Promise<RpcClient> {
     const source = channelSource(host, options)
@@ -114,15 +115,16 @@ export class RpcClient implements RpcCaller {
 
   /**
    * Makes the connection, and the session if one is wanted.
-   * @throws StackError why that failed the first time; the client is closed then
+   * @throws RpcError why that failed the first time, `refused` if there is no connection; the client is closed then
    */
   async ready(): Promise<void> {
-    if (this.engine.isClosed) throw new StackError('ERR_STREAM_CLOSED', 'the client was closed')
+    if (this.engine.isClosed) throw notCalled('connect', closed())
     try {
       await new Promise<void>((resolve, reject) => this.engine.whenReady({ resolve, reject }))
     } catch (error) {
       this.close()
-      throw error
+      if (error instanceof RpcError || !(error instanceof StackError)) throw error
+      throw refused(error.code, 'connect', `the server cannot be reached: ${error.message}`, error)
     }
   }
 
@@ -139,7 +141,7 @@ export class RpcClient implements RpcCaller {
     runtime.refresh()
     let call: Call | null = null
     try {
-      if (engine.isClosed) throw new StackError('ERR_STREAM_CLOSED', 'the client was closed')
+      if (engine.isClosed) throw closed()
       const signal = options?.signal
       if (signal?.aborted === true) throw cancelled(signal)
       const { timeoutMs } = options ?? NO_OPTIONS
@@ -205,6 +207,12 @@ function promiseOf<R>(call: Call): Promise<R> {
   return new Promise<R>((resolve, reject) => {
     call.resolve = resolve as (value: unknown) => void
     call.reject = reject
+  })
+}
+
+function closed(): StackError {
+  return new StackError('ERR_STREAM_CLOSED', 'the client was closed', {
+    hint: 'make another one; and where "await using" closes it, await the call before its block ends',
   })
 }
 

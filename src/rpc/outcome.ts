@@ -59,9 +59,13 @@ const AGAIN = 'it did not run: call again when you like'
 const ASK =
   'it may have run: ask the server for the state before calling again, mark the procedure @idempotent, or connect with atMostOnce and a longer timeoutMs'
 
-/** @param procedure - its name, for the message */
+/**
+ * @param procedure - its name, for the message
+ * @param cause - if it has a hint, that is the error's, too
+ */
 export function refused(code: ErrorCode, procedure: string, why: string, cause?: unknown): RpcError {
-  return make('refused', code, `${procedure}: ${why}`, { hint: AGAIN, ...causeOf(cause) })
+  const hint = (cause instanceof StackError ? cause.hint : undefined) ?? AGAIN
+  return make('refused', code, `${procedure}: ${why}`, { hint, ...causeOf(cause) })
 }
 
 export function unknownOutcome(
