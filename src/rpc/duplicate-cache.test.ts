@@ -12,8 +12,8 @@ beforeEach(() => {
 })
 afterEach(() => bench.finish())
 
-function replyOf(word: number): Mblk {
-  const mp = allocb(bench.arena, 4)!
+function replyOf(word: number, size = 4): Mblk {
+  const mp = allocb(bench.arena, size)!
   mp.wptr += 4
   bench.arena.words[mp.rptr >> 2] = word
   return mp
@@ -107,6 +107,19 @@ describe('rpc/duplicate-cache: at most once by datagrams without a session (chec
     cache.close()
   })
 
+  it('a peer whose calls are a window makes room for itself, whoever filled the rest', () => {
+    const cache = cacheOf(20)
+    for (let xid = 100; xid < 110; xid++) ran(cache, xid, 0, 'honest:1')
+    for (const xid of [9e8, 3, 7e8, 5e5, 1e9, 44, 6e8, 81, 9e5, 2e7]) ran(cache, xid | 0, 0, 'random:1')
+    expect(cache.begin('random:1', 12_345_678, 'p', 0, 1)).toBe('run')
+    expect(cache.begin('random:1', 999, 'p', 0, 1)).toBe('run')
+    for (let xid = 110; xid < 200; xid++) ran(cache, xid, 1, 'honest:1')
+    // What was forgotten does not run again.
+    for (let xid = 100; xid < 190; xid++)
+      expect(cache.begin('honest:1', xid, 'p', 0, 2)).toBeOneOf(['stale', 'answered'])
+    cache.close()
+  })
+
   it('what is in the works is never forgotten', () => {
     const cache = cacheOf(16)
     for (let n = 0; n < 16; n++) expect(cache.begin('a:1', 1_000 + n, 'p', 0, 0)).toBe('run')
@@ -126,17 +139,19 @@ describe('rpc/duplicate-cache: at most once by datagrams without a session (chec
     cache.close()
   })
 
-  it('replies hold no more memory than they may, and a call whose reply is not kept does not run again', () => {
-    const budget = new ReplyBudget(256)
+  it('large replies hold no more memory than they may, and a call whose reply is not kept does not run again', () => {
+    const budget = new ReplyBudget(2_048)
     const cache = cacheOf(8, budget)
     cache.begin('a:1', 1, 'p', 0, 0)
     const [first] = [cache.record!]
     cache.begin('a:1', 2, 'p', 0, 0)
-    cache.answered(cache.record!, replyOf(2), 0)
-    cache.answered(first, replyOf(1), 0)
-    expect(budget.bytes).toBe(256)
+    cache.answered(cache.record!, replyOf(2, 1_000), 0)
+    cache.answered(first, replyOf(1, 1_000), 0)
+    expect(budget.bytes).toBe(2_048)
     expect(cache.begin('a:1', 1, 'p', 0, 1)).toBe('unkept')
-    expect(cache.begin('a:1', 3, 'p', 0, 1)).toBe('beyond')
+    // Small ones are kept, as many as there may be calls.
+    ran(cache, 3, 1)
+    expect(cache.begin('a:1', 3, 'p', 0, 1)).toBe('answered')
     cache.close()
     expect(budget.bytes).toBe(0)
   })

@@ -10,6 +10,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { seqDiff } from '../base/seq32.ts'
+import { HEADER_BLOCK_BYTES } from '../streams/mblk/arena.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { freeReply, heldBytes, type KeptCall, type KeptState, type ReplyBudget } from './kept-reply.ts'
 import type { CallVerdict } from './session.ts'
@@ -45,6 +46,8 @@ export class CachedCall implements KeptCall {
 class CachedPeer {
   readonly name: string
   calls = 0
+  /** Those that ended, in the order in which they did. */
+  readonly ended = new Set<CachedCall>()
   readonly order = new XidOrder()
   /** Of a window: what is not above this is dropped, until {@link floorUntil}. */
   floor = 0
@@ -170,7 +173,7 @@ export class DuplicateCache {
     this.expireCalls(now)
     const from = this.peers.get(peer)
     if (from !== undefined && this.isBelowFloor(from, xid, now)) return 'stale'
-    if (!this.hasRoom() && !this.makeRoom()) return 'beyond'
+    if (!this.hasRoom() && !this.makeRoom(from)) return 'beyond'
     if (from === undefined && this.peers.size >= 2 * this.limits.maxCalls) return 'beyond'
     // Making room may have raised this peer's floor above the call.
     const caller = this.peers.get(peer) ?? this.addPeer(peer)
@@ -189,14 +192,17 @@ export class DuplicateCache {
    */
   answered(record: CachedCall, reply: Mblk | null, now: number): void {
     this.end(record, now)
-    if (reply === null || this.budget.isSpent || this.isClosed) {
+    const bytes = reply === null ? 0 : heldBytes(reply)
+    // As many as there may be calls are no danger; only large ones are, and those of one peer must not cost another its small ones.
+    const fits = bytes <= HEADER_BLOCK_BYTES || !this.budget.isSpent
+    if (reply === null || !fits || this.isClosed) {
       freeReply(reply)
       record.state = 'unkept'
       return
     }
     record.state = 'answered'
     record.reply = reply
-    record.replyBytes = heldBytes(reply)
+    record.replyBytes = bytes
     this.budget.bytes += record.replyBytes
   }
 
@@ -243,10 +249,12 @@ export class DuplicateCache {
     record.holder = null
     record.dueAt = now + this.limits.retentionUs
     this.ended.add(record)
+    record.peer.ended.add(record)
   }
 
   private remove(record: CachedCall): void {
     this.ended.delete(record)
+    record.peer.ended.delete(record)
     this.calls.delete(record.key)
     record.peer.calls--
     freeReply(record.reply)
@@ -292,13 +300,19 @@ export class DuplicateCache {
   // ---- room
 
   private hasRoom(): boolean {
-    return this.calls.size < this.limits.maxCalls && !this.budget.isSpent
+    return this.calls.size < this.limits.maxCalls
   }
 
-  /** Forgets one of the oldest whose peer's calls are a window. */
-  private makeRoom(): boolean {
+  /** Forgets calls of the caller's own window, so that nobody else's calls keep it out; or one of the oldest whose peer's calls are a window. */
+  private makeRoom(from: CachedPeer | undefined): boolean {
+    if (from?.order.isSure && this.makeRoomIn(from.ended)) return true
+    return this.makeRoomIn(this.ended)
+  }
+
+  /** @param ended - oldest first */
+  private makeRoomIn(ended: ReadonlySet<CachedCall>): boolean {
     let looked = 0
-    for (const record of this.ended) {
+    for (const record of ended) {
       if (++looked > SCAN_CALLS) return false
       const { peer } = record
       if (!peer.order.isSure) continue

@@ -20,13 +20,21 @@ export interface KeptCall {
   readonly reply: Mblk | null
 }
 
-/** Memory that kept replies may hold together, in bytes of the blocks that they keep from being used. */
+/**
+ * Memory that kept replies may hold together, in bytes of the blocks that they keep from being used. With holders half of it is for whoever
+ * comes first, and each of them has its part of the other half: so nobody's replies keep out those of everybody else.
+ */
 export class ReplyBudget {
+  /** What may be held beyond anybody's own part. */
   readonly maxBytes: number
+  /** What each holder may hold in any case. */
+  readonly partBytes: number
   bytes = 0
 
-  constructor(maxBytes: number) {
-    this.maxBytes = maxBytes
+  /** @param holders - how many there may be; 0 if there are none to whom a part is kept */
+  constructor(maxBytes: number, holders = 0) {
+    this.maxBytes = holders === 0 ? maxBytes : maxBytes / 2
+    this.partBytes = holders === 0 ? 0 : maxBytes / 2 / holders
   }
 
   get isSpent(): boolean {

@@ -77,7 +77,7 @@ export class RpcServer {
     this.options = options
     this.settings = settings
     this.queue = new ServiceQueue(options.service)
-    const budget = new ReplyBudget(settings.maxKeptBytes)
+    const budget = new ReplyBudget(settings.maxKeptBytes, settings.maxSessions)
     this.sessions = new SessionTable(
       {
         maxSessions: settings.maxSessions,

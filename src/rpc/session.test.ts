@@ -107,6 +107,21 @@ describe('rpc/session: at most once (checklist 39)', () => {
     session.answered(session.record!, null)
   })
 
+  it('whatever others hold, a session may keep replies up to its part', () => {
+    const budget = new ReplyBudget(4_096, 4)
+    const [greedy, honest] = [sessionOf({}, budget), sessionOf({}, budget)]
+    for (let xid = 1; greedy.begin(xid, 1, 0) === 'run'; xid++) greedy.answered(greedy.record!, replyOf(xid))
+    expect(budget.bytes).toBe(2_048)
+    ran(honest, 1, 1)
+    ran(honest, 2, 1)
+    expect(honest.begin(1, 1, 0)).toBe('answered')
+    expect(honest.begin(3, 1, 0)).toBe('full')
+    expect(honest.begin(4, 2, 0)).toBe('run')
+    honest.answered(honest.record!, null)
+    greedy.close()
+    honest.close()
+  })
+
   it('a reply beyond the memory of all is not kept, and its call does not run again', () => {
     const budget = new ReplyBudget(256)
     const session = sessionOf({}, budget)

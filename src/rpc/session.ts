@@ -122,7 +122,7 @@ export class Session {
       if (known.checksum !== checksum) return 'changed'
       return known.state === 'running' ? 'in-progress' : known.state
     }
-    const isFull = this.replyBytes >= this.limits.maxReplyBytes || this.budget.isSpent
+    const isFull = !this.mayKeep
     const record = new SessionRecord(this, xid, checksum, isFull ? 'shed' : 'running')
     this.records.set(xid, record)
     this.record = record
@@ -138,8 +138,7 @@ export class Session {
   answered(record: SessionRecord, reply: Mblk | null): void {
     this.ended(record)
     const bytes = reply === null ? 0 : heldBytes(reply)
-    const fits = this.replyBytes < this.limits.maxReplyBytes && !this.budget.isSpent
-    if (reply === null || !fits || !this.holds(record)) {
+    if (reply === null || !this.mayKeep || !this.holds(record)) {
       freeReply(reply)
       record.state = 'unkept'
       return
@@ -167,6 +166,12 @@ export class Session {
   close(): void {
     for (const record of this.records.values()) this.drop(record)
     this.records.clear()
+  }
+
+  /** Whether there is room for one more reply. */
+  private get mayKeep(): boolean {
+    const { replyBytes, budget } = this
+    return replyBytes < this.limits.maxReplyBytes && (!budget.isSpent || replyBytes < budget.partBytes)
   }
 
   private ended(record: SessionRecord): void {
