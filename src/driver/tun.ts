@@ -71,8 +71,8 @@ export class Tun {
   capabilities: number
   gone = false
   waitingToWrite = false
-  /** Packets moved by the last exchange: whether it is worth another look. */
-  lastMoved = 0
+  /** Packets moved so far, modulo 2^32: whether it was worth a look. */
+  moved = 0
   /** Packets read by the last exchange. */
   lastRead = 0
 
@@ -207,7 +207,7 @@ function service(q: Queue<Tun>): void {
   const written = settleWrites(q, tun)
   deliver(q, tun, got)
   tun.lastRead = got
-  tun.lastMoved = written + got
+  tun.moved = (tun.moved + written + got) | 0
   const ended = batch.rxErrno
   if (ended !== 0 && ended !== EAGAIN && ended !== EINTR) return readFailed(q, tun, ended)
   if ((got > 0 && got === rxMax) || q.first !== null) if (!tun.waitingToWrite) qenable(q)

@@ -74,6 +74,8 @@ export class NodeLoop {
   private readonly spinUs: number
   private credit = CREDIT_MAX
   private rest = 0
+  /** What the device had moved when it was last looked at in vain. */
+  private seenMoved = 0
   private readonly clock: Clock
   private scheduled: NodeJS.Immediate | null = null
   private alarm: NodeJS.Timeout | null = null
@@ -221,16 +223,16 @@ export class NodeLoop {
   /** Looks for a packet for a short while. @returns whether one came */
   private spin(q: Queue<Tun>): boolean {
     const tun = q.state
-    if (tun.lastMoved === 0 || tun.gone || tun.waitingToWrite || !this.maySpin()) return false
+    if (tun.moved === this.seenMoved || tun.gone || tun.waitingToWrite || !this.maySpin()) return false
     const { scheduler, timers, recent } = this.runtime
     let end = recent[0]! + this.spinUs
     if (!timers.idle) end = Math.min(end, timers.pollAt()!)
-    tun.lastMoved = 0
+    this.seenMoved = tun.moved
     do {
       qenable(WR(q))
       scheduler.run()
       if (this.somethingCame()) return true
-      if (tun.lastMoved > 0) {
+      if (tun.moved !== this.seenMoved) {
         if (this.credit < CREDIT_MAX) this.credit++
         return true
       }
