@@ -171,6 +171,18 @@ describe('rpc/client over tcp: the connection (checklist 41)', () => {
     finish()
   })
 
+  it('a call that is not answered does not blame a connection that could not be made before', async () => {
+    const { client, net, server, pass, finish } = rig('tcp', { timeoutMs: 1_000, reconnectMs: 50 })
+    net.onChannel = null
+    const failure = failureOf(client.call(DOUBLE, 1))
+    await pass(100)
+    net.onChannel = channel => server.serve(channel)
+    await pass(2_000)
+    expect(server.calls).toHaveLength(1)
+    expect((await failure).message).toBe('DOUBLE: no answer in time')
+    finish()
+  })
+
   it('ready() gives up a connection that is never made', async () => {
     const { client, pass, finish } = rig('tcp', { timeoutMs: 500 }, { delayMs: 10_000 })
     const failed = expect(client.ready()).rejects.toMatchObject({ code: 'ERR_TIMED_OUT' })

@@ -30,7 +30,7 @@ type State = 'down' | 'opening' | 'up' | 'waiting' | 'closed'
 export class ClientConnection {
   /** While it is up or being opened. */
   channel: RpcChannel | null = null
-  /** Why it could not be opened, or was lost, the last time. */
+  /** Why it could not be opened, or was lost, the last time; null since it is there again. */
   lastError: StackError | null = null
   private readonly runtime: Runtime
   private readonly source: ChannelSource
@@ -91,6 +91,8 @@ export class ClientConnection {
   private comesUp(): void {
     this.state = 'up'
     this.runtime.timers.cancel(this.timer)
+    // Of a datagram channel only an answer says that somebody is there.
+    if (this.channel!.isStream) this.lastError = null
     this.channel!.onReadable = () => this.owner.readable()
     this.owner.opened()
   }
@@ -98,6 +100,7 @@ export class ClientConnection {
   /** The server answered: if this channel is lost, the next is made at once. A server that takes connections and drops them is not pestered. */
   proved(): void {
     this.backOffUs = 0
+    this.lastError = null
   }
 
   private goesDown(error: StackError): void {
