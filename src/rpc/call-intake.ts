@@ -31,6 +31,8 @@ import { AUTH_BADCRED, AUTH_BADVERF, AUTH_OK, PROG_MISMATCH, SYSTEM_ERR } from '
 
 /** A waiting message that holds so many times its bytes is copied, so that it holds no more than it has. */
 const LOOSE_RATIO = 4
+/** Of a caller that does not say how long it waits. */
+const UNSAID_WAIT_US = 5_000_000
 
 export class CallIntake {
   /** No call is begun any more. */
@@ -214,7 +216,7 @@ export class CallIntake {
     const now = this.runtime.recent[0]!
     call.beganAt = now
     call.isMeasured = true
-    call.waitUntil = now + this.settings.maxWaitMs * 1_000
+    call.waitUntil = now + Math.min(this.settings.maxWaitMs * 1_000, this.patience(call, now))
     call.waitingBytes = heldBytes(mp)
     call.mp = mp
     if (queue.wait(lane, call)) return
@@ -223,6 +225,14 @@ export class CallIntake {
     // To be refused it has to count as one that ran.
     queue.force(lane)
     this.runner.shed(call, 'shed-queue-full')
+  }
+
+  /**
+   * How long a call may wait; microseconds. The head of a queue that is never empty has waited for as long as it may: if that were its caller's
+   * whole time, whatever is begun would be done too late, and none of those that are not begun would be told in time.
+   */
+  private patience(call: ServerCall, now: number): number {
+    return this.auth.session === null ? UNSAID_WAIT_US : (call.deadlineAt - now) / 2
   }
 
   /** The arguments alone, in blocks that they fill. @param mp - consumed */

@@ -42,6 +42,8 @@ export class Call extends CallSlot {
   epoch = NO_EPOCH
   /** It was encoded under a session, which has the server keep its reply. */
   inSession = false
+  /** What its header says is the client's oldest call, if it was. */
+  oldestSaid = 0
   /** It asks for a session. */
   asksForSession = false
   resolve: (value: unknown) => void = ignore
@@ -133,6 +135,7 @@ function writeHeader(
   writeCall(xdr, call.xid, program, version, procedure, session.credentials, verifier)
   call.epoch = session.isReady ? session.epoch : NO_EPOCH
   call.inSession = session.isBound
+  call.oldestSaid = oldestXid
 }
 
 /** Writes the call that asks for a session. @throws XdrError */

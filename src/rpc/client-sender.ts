@@ -120,7 +120,9 @@ export class ClientSender {
     if (call.asksForSession || (call.transmissions > 0 && !call.procedure.isIdempotent)) return
     const { session, core } = this.parts
     const now = this.parts.runtime.recent[0]!
-    const isStale = call.inSession && now - call.beganAt > STALE_US
+    // A call that waited for the window to move has to say that it did: by what it says the server decides.
+    const isBeyond = ((call.xid - call.oldestSaid) | 0) >= session.windowCalls
+    const isStale = call.inSession && (isBeyond || now - call.beganAt > STALE_US)
     if (call.epoch === session.epoch && !isStale) return
     renewHeader(this.encoder, call, session, core.oldestXid, call.dueAt - now)
   }

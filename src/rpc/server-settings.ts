@@ -39,7 +39,7 @@ export interface RpcServerOptions {
   readonly maxWaitingReplyBytes?: number
   /** Milliseconds after which a connection is ended that takes none of the replies that wait for it, 30,000 by default. */
   readonly stallMs?: number
-  /** Milliseconds that a call may wait to be run before it is shed, whatever its caller said; without it as long as the caller waits. */
+  /** Milliseconds that a call may wait to be run before it is shed, whatever its caller said; without it half of what its caller said (in a session), else 5,000. */
   readonly maxWaitMs?: number
   /** Calls of one connection that are taken before others have their turn, 128 by default. */
   readonly callsPerTurn?: number
