@@ -16,9 +16,12 @@ const COUNTERS = [
 export type ChannelCounters = Counters<(typeof COUNTERS)[number]>
 export const makeChannelCounters = (): ChannelCounters => makeCounters(COUNTERS)
 
-/** Bytes that wait to be sent from which {@link Channel.isFull} holds, and below which it does not any more. */
+/** Cost of what waits to be sent from which {@link Channel.isFull} holds, and below which it does not any more. */
 export const CHANNEL_HIWAT = 1024 * 1024
 export const CHANNEL_LOWAT = 256 * 1024
+/** The same of blocks of text, for {@link Channel.isTextFull}. */
+export const TEXT_HIWAT = 1024 * 1024
+export const TEXT_LOWAT = 256 * 1024
 /** Frames that may wait: whoever lets more gather reads nothing at all. */
 export const WAITING_FRAMES_MAX = 65_536
 
@@ -31,7 +34,7 @@ export interface ChannelUser {
    * @returns false if the frame is none that may come: the channel ends
    */
   frame(stream: number, kind: number, detail: number, mp: Mblk | null): boolean
-  /** After {@link Channel.isFull}: there is room. */
+  /** After {@link Channel.isFull} or {@link Channel.isTextFull}: there is room. */
   drained(): void
   /** Called once: nothing comes or goes any more. Not after `close`. */
   down(end: ChannelEnd): void
@@ -41,13 +44,15 @@ export interface Channel {
   readonly counters: ChannelCounters
   /** Data should wait; what ends or opens something never does. */
   readonly isFull: boolean
+  /** Nothing that is answered by a text should be taken. */
+  readonly isTextFull: boolean
   /** Bytes that wait. */
   readonly waitingBytes: number
   /** Puts a frame in line; it leaves with the next service. @param mp - consumed: the body */
   send(stream: number, kind: number, detail: number, mp: Mblk | null): void
   /** Sends what waits and takes what came: the service procedure of the channel's stream. */
   serve(): void
-  /** Takes nothing that comes while it is on: who sends has to wait. */
+  /** Takes nothing that comes while it is on: who sends has to wait. The end of the other process is noticed all the same. */
   pause(on: boolean): void
   /** Whether the process waits for it. */
   ref(on: boolean): void

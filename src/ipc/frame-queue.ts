@@ -2,6 +2,7 @@
 import { freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { messageBytes } from '../streams/mblk/message.ts'
+import { DATA, DATAGRAM, MESSAGE_COST_BYTES } from './protocol.ts'
 
 const FIRST_CAPACITY = 64
 /** Stream, kind, length, detail. */
@@ -15,6 +16,8 @@ export class FrameQueue {
   count = 0
   /** Of bodies. */
   bytes = 0
+  /** Of the blocks that bodies lie in which are no data. */
+  textBytes = 0
 
   /** @param mp - consumed */
   push(stream: number, kind: number, detail: number, mp: Mblk | null): void {
@@ -28,6 +31,12 @@ export class FrameQueue {
     words[slot * WORDS + 3] = detail
     this.bodies[slot] = mp
     this.bytes += length
+    if (mp !== null && kind !== DATA && kind !== DATAGRAM) this.textBytes += blockBytes(mp)
+  }
+
+  /** Bytes, and what each frame counts for beside them. */
+  get cost(): number {
+    return this.bytes + this.count * MESSAGE_COST_BYTES
   }
 
   private grow(): void {
@@ -59,7 +68,9 @@ export class FrameQueue {
   /** Takes the first frame off. @returns its body, the caller's now */
   shift(): Mblk | null {
     const mp = this.bodies[this.first]!
+    const kind = this.word(0, 1)
     this.bytes -= this.lengthAt(0)
+    if (mp !== null && kind !== DATA && kind !== DATAGRAM) this.textBytes -= blockBytes(mp)
     this.bodies[this.first] = null
     this.first = (this.first + 1) & (this.capacity - 1)
     this.count--
@@ -72,4 +83,11 @@ export class FrameQueue {
       if (mp !== null) freemsg(mp)
     }
   }
+}
+
+/** What a body keeps others from having. */
+function blockBytes(mp: Mblk): number {
+  let bytes = 0
+  for (let bp: Mblk | null = mp; bp !== null; bp = bp.cont) bytes += bp.dblk.lim - bp.dblk.base
+  return bytes
 }

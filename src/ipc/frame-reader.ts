@@ -72,12 +72,18 @@ export class FrameReader {
       own.wptr += part
       return true
     }
+    const { last } = this
+    // Bytes that come one by one take no view each: views are the whole stack's.
+    if (last !== null && last.dblk === block.dblk && last.wptr === at) {
+      last.wptr += part
+      return true
+    }
     const view = dupb(block)
     if (view === null) return false
     view.rptr = at
     view.wptr = at + part
-    if (this.last === null) this.body = view
-    else this.last.cont = view
+    if (last === null) this.body = view
+    else last.cont = view
     this.last = view
     return true
   }

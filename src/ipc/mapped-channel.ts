@@ -15,6 +15,8 @@ import {
   type ChannelEnd,
   type ChannelUser,
   makeChannelCounters,
+  TEXT_HIWAT,
+  TEXT_LOWAT,
   WAITING_FRAMES_MAX,
 } from './channel.ts'
 import { FrameQueue } from './frame-queue.ts'
@@ -46,6 +48,8 @@ const LINGER_US = 40
 const CREDIT_MAX = 16
 const CREDIT_LOSS = 4
 const REST_SLEEPS = 256
+/** Rings full of entries that are read before others have their turn. */
+const READ_TURNS = 4
 /** For a body that found no block. */
 const RETRY = milliseconds(5)
 
@@ -53,10 +57,11 @@ const RETRY = milliseconds(5)
 export interface BlockSide {
   /**
    * Describes the next block of a body at word `entry`.
-   * @param bp - consumed if the answer is true: a block alone
-   * @returns false if it cannot now: it is tried again when blocks came back
+   * @param bp - a block alone, with bytes; consumed if the answer is all of them, otherwise what was described is cut off
+   * @returns bytes described, which the entry does not tell: the other side can write it; 0 if it cannot now: it is tried
+   * again when blocks came back
    */
-  describe(bp: Mblk, entry: number): boolean
+  describe(bp: Mblk, entry: number): number
   /** @returns the block that an entry describes; null if there is none such */
   resolve(space: number, number: number, offset: number, length: number, tag: number): Mblk | null
   /** The other side is done with a block. @returns false if it never had it */
@@ -130,7 +135,13 @@ export class MappedChannel implements Channel, ChannelUser {
   }
 
   get isFull(): boolean {
-    if (this.queue.bytes < CHANNEL_HIWAT && !this.side.isStrained) return false
+    if (this.queue.cost < CHANNEL_HIWAT && !this.side.isStrained) return false
+    this.wasFull = true
+    return true
+  }
+
+  get isTextFull(): boolean {
+    if (this.queue.textBytes < TEXT_HIWAT) return false
     this.wasFull = true
     return true
   }
@@ -195,11 +206,16 @@ export class MappedChannel implements Channel, ChannelUser {
     if (this.closed) return
     this.bell.serve()
     if (this.closed) return
-    if (this.wasFull && this.queue.bytes < CHANNEL_LOWAT && !this.side.isStrained) {
+    if (this.wasFull && this.hasRoom) {
       this.wasFull = false
       this.user.drained()
     }
     this.look(came)
+  }
+
+  private get hasRoom(): boolean {
+    const { cost, textBytes } = this.queue
+    return cost < CHANNEL_LOWAT && textBytes < TEXT_LOWAT && !this.side.isStrained
   }
 
   /** Looks again soon, or sleeps until the bell rings. */
@@ -301,18 +317,19 @@ export class MappedChannel implements Channel, ChannelUser {
     const size = bp.wptr - bp.rptr
     const next = bp.cont
     bp.cont = null
-    if (!this.side.describe(bp, entry)) {
+    const described = this.side.describe(bp, entry)
+    if (described === 0) {
       bp.cont = next
       return false
     }
     // A block may go in parts: what is left of it is in front again.
-    const isWhole = !bp.live || bp.rptr === bp.wptr || words[entry + LENGTH] === size
+    const isWhole = described === size
     const rest = isWhole ? dropEmpty(next) : bp
     if (!isWhole) bp.cont = next
     words[entry + STREAM] = this.restStream
     words[entry + KIND] = this.restKind | (rest === null ? 0 : MORE)
     words[entry + DETAIL] = this.restDetail
-    this.restBytes -= words[entry + LENGTH]!
+    this.restBytes -= described
     this.rest = rest
     this.writer.next()
     return true
@@ -323,13 +340,18 @@ export class MappedChannel implements Channel, ChannelUser {
   private readAll(): boolean {
     const { reader } = this
     let came = false
-    for (;;) {
+    for (let turn = 0; ; turn++) {
       const waiting = this.paused ? 0 : reader.waiting
       if (waiting < 0 || waiting > RING_ENTRIES) {
         this.end('malformed')
         return true
       }
       if (waiting === 0) return came
+      // Whoever writes as fast as this side reads has its turn, and no more.
+      if (turn === READ_TURNS) {
+        qenable(this.q)
+        return true
+      }
       came = true
       for (let i = 0; i < waiting && !this.paused; i++) {
         const { entry } = reader

@@ -41,29 +41,31 @@ export class MappedClientSide implements BlockSide, SendMemory {
     return this.arena.spares(size) ? copyPart(this.arena, bp) : null
   }
 
-  describe(bp: Mblk, entry: number): boolean {
+  describe(bp: Mblk, entry: number): number {
     const { words } = this.arena
+    const size = bp.wptr - bp.rptr
     if (bp.dblk.freeRoutine === this.release) {
       // It goes back as it came; its return follows behind.
       words[entry + SPACE] = LENT
       words[entry + NUMBER] = bp.dblk.cookie
       words[entry + OFFSET] = bp.rptr
-      words[entry + LENGTH] = bp.wptr - bp.rptr
+      words[entry + LENGTH] = size
       freeb(bp)
-      return true
+      return size
     }
-    if (this.freeTags.length === 0 && this.sent.length === TAGS_MAX) return false
+    if (this.freeTags.length === 0 && this.sent.length === TAGS_MAX) return 0
     const block = bp.dblk.sizeClass !== null ? bp : copyPart(this.arena, bp)
-    if (block === null) return false
+    if (block === null) return 0
+    const length = block.wptr - block.rptr
     const tag = this.freeTags.pop() ?? this.sent.length
     this.sent[tag] = block
     words[entry + SPACE] = GRANTED
     words[entry + NUMBER] = block.dblk.cookie
     words[entry + OFFSET] = block.rptr
-    words[entry + LENGTH] = block.wptr - block.rptr
+    words[entry + LENGTH] = length
     words[entry + TAG] = tag
     if (block !== bp && bp.rptr === bp.wptr) freeb(bp)
-    return true
+    return length
   }
 
   returned(tag: number): boolean {

@@ -107,11 +107,12 @@ export class MappedNodeSide implements BlockSide {
     return 4 * this.lentCount > 3 * LENT_MAX || this.lentBytes > LENT_BYTES_MAX
   }
 
-  describe(given: Mblk, entry: number): boolean {
-    if (this.lentCount >= LENT_MAX) return false
+  describe(given: Mblk, entry: number): number {
+    if (this.lentCount >= LENT_MAX) return 0
     // Memory that the client does not map goes in parts.
     const bp = given.dblk.bytes === this.arena.bytes ? given : copyPart(this.arena, given)
-    if (bp === null) return false
+    if (bp === null) return 0
+    const length = bp.wptr - bp.rptr
     if (bp !== given && given.rptr === given.wptr) freeb(given)
     const slot = this.freeSlots.pop() ?? this.lent.length
     this.lent[slot] = bp
@@ -121,8 +122,8 @@ export class MappedNodeSide implements BlockSide {
     words[entry + SPACE] = LENT
     words[entry + NUMBER] = slot
     words[entry + OFFSET] = bp.rptr
-    words[entry + LENGTH] = bp.wptr - bp.rptr
-    return true
+    words[entry + LENGTH] = length
+    return length
   }
 
   returned(slot: number): boolean {

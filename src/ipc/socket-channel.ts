@@ -6,6 +6,7 @@ import { after, milliseconds } from '../base/time.ts'
 import { ERRNO, errnoName } from '../host/host-error.ts'
 import {
   DESC_WORDS,
+  POLL_DISCONNECT,
   POLL_READABLE,
   POLL_WRITABLE,
   REGION_COUNT,
@@ -26,6 +27,8 @@ import {
   type ChannelEnd,
   type ChannelUser,
   makeChannelCounters,
+  TEXT_HIWAT,
+  TEXT_LOWAT,
   WAITING_FRAMES_MAX,
 } from './channel.ts'
 import { FrameQueue } from './frame-queue.ts'
@@ -79,6 +82,8 @@ export class SocketChannel implements Channel {
   /** No memory to read into. */
   private starved = false
   private paused = false
+  /** The other process sends nothing more: what it sent is taken, paused or not, up to its end. */
+  private isLast = false
   private wasFull = false
 
   /**
@@ -101,7 +106,9 @@ export class SocketChannel implements Channel {
     const port =
       headers === null
         ? -1
-        : shim.attach(fd, arenaId, this.desc, new Float64Array(1), status => this.ready(status))
+        : shim.attach(fd, arenaId, this.desc, new Float64Array(1), (status, events) =>
+            this.ready(status, events),
+          )
     if (headers === null || port < 0) {
       if (headers !== null) freeb(headers)
       shim.fdClose(fd)
@@ -115,7 +122,13 @@ export class SocketChannel implements Channel {
   }
 
   get isFull(): boolean {
-    if (this.queue.bytes < CHANNEL_HIWAT) return false
+    if (this.queue.cost < CHANNEL_HIWAT) return false
+    this.wasFull = true
+    return true
+  }
+
+  get isTextFull(): boolean {
+    if (this.queue.textBytes < TEXT_HIWAT) return false
     this.wasFull = true
     return true
   }
@@ -134,9 +147,13 @@ export class SocketChannel implements Channel {
     if (!this.blocked) qenable(this.q)
   }
 
-  private ready(status: number): void {
+  private ready(status: number, events: number): void {
     if (this.closed) return
     if (status < 0) return this.end('gone')
+    if ((events & POLL_DISCONNECT) !== 0 && !this.isLast) {
+      this.isLast = true
+      this.poll()
+    }
     this.wake()
     this.run()
   }
@@ -152,9 +169,14 @@ export class SocketChannel implements Channel {
 
   /** Asks for what it waits for. */
   private poll(): void {
-    const events = (this.paused || this.starved ? 0 : POLL_READABLE) | (this.blocked ? POLL_WRITABLE : 0)
+    const reading = this.starved ? 0 : this.isPaused ? POLL_DISCONNECT : POLL_READABLE
+    const events = reading | (this.blocked ? POLL_WRITABLE : 0)
     if (events === 0) this.shim.pollStop(this.port)
     else this.shim.pollStart(this.port, events)
+  }
+
+  private get isPaused(): boolean {
+    return this.paused && !this.isLast
   }
 
   serve(): void {
@@ -190,7 +212,7 @@ export class SocketChannel implements Channel {
       this.advance(written)
     }
     if (queue.count > WAITING_FRAMES_MAX) return this.end('overrun')
-    if (this.wasFull && queue.bytes < CHANNEL_LOWAT) {
+    if (this.wasFull && queue.cost < CHANNEL_LOWAT && queue.textBytes < TEXT_LOWAT) {
       this.wasFull = false
       this.user.drained()
     }
@@ -254,7 +276,7 @@ export class SocketChannel implements Channel {
   private readAll(): void {
     const { counters, runtime } = this
     const copies = runtime.arena.copies['ipc-kernel']
-    for (let left = READ_TURN_BYTES; left > 0 && !this.closed && !this.paused; ) {
+    for (let left = READ_TURN_BYTES; left > 0 && !this.closed && !this.isPaused; ) {
       const offered = this.offer()
       if (offered === 0) return this.wait()
       const got = this.shim.streamRead(this.port, AT, this.blocks.length)

@@ -59,6 +59,13 @@ export interface AgentHome {
   map(agent: IpcAgent): MappedNodeSide
   /** The client was told of the memory: the rings are in use from now on. */
   upgrade(agent: IpcAgent, side: MappedNodeSide): void
+  /**
+   * A client that is gone closed a connection in order, and not all of it went out.
+   * @returns false if there is no room for it: it is to be reset
+   */
+  linger(connection: IpcConnection, cost: number): boolean
+  /** It is over. Harmless if it did not linger. */
+  lingered(connection: IpcConnection): void
   /** The client is gone, and all that it had. */
   gone(agent: IpcAgent, why: ChannelEnd | 'closed'): void
 }
@@ -69,7 +76,7 @@ const HELD_MAX = 8 * 1024 * 1024
 export class IpcAgent implements ChannelUser {
   readonly pid: number
   channel: Channel | null = null
-  private readonly home: AgentHome
+  readonly home: AgentHome
   private readonly streams = new Map<number, IpcStream>()
   private readonly waiting = new Set<IpcStream>()
   private greeted = false
@@ -77,6 +84,8 @@ export class IpcAgent implements ChannelUser {
   /** The highest number that the client gave. */
   private lastId = 0
   private held = 0
+  /** Texts wait that the client does not read: nothing more is read that is answered by one. */
+  private isUnheard = false
 
   constructor(home: AgentHome, pid: number) {
     this.home = home
@@ -105,6 +114,8 @@ export class IpcAgent implements ChannelUser {
 
   add(id: number, stream: IpcStream): void {
     this.streams.set(id, stream)
+    // It ended while it was told of this one.
+    if (this.channel === null) stream.abandon()
   }
 
   forget(id: number, stream: IpcStream): void {
@@ -125,8 +136,11 @@ export class IpcAgent implements ChannelUser {
   /** A client that cannot be told, for want of memory, is ended: it would wait for ever. */
   sendText(stream: number, kind: number, detail: number, value: unknown): void {
     const mp = textMessage(this.home.runtime.arena, value)
-    if (mp !== null) this.send(stream, kind, detail, mp)
-    else this.end('overrun')
+    if (mp === null) return this.end('overrun')
+    this.send(stream, kind, detail, mp)
+    if (this.isUnheard || this.channel?.isTextFull !== true) return
+    this.isUnheard = true
+    this.applyPause()
   }
 
   isFull(stream: IpcStream): boolean {
@@ -143,8 +157,11 @@ export class IpcAgent implements ChannelUser {
   holds(cost: number): void {
     const before = this.held
     this.held += cost
-    if (before <= HELD_MAX && this.held > HELD_MAX) this.channel?.pause(true)
-    else if (before > HELD_MAX && this.held <= HELD_MAX) this.channel?.pause(false)
+    if (before > HELD_MAX !== this.held > HELD_MAX) this.applyPause()
+  }
+
+  private applyPause(): void {
+    this.channel?.pause(this.held > HELD_MAX || this.isUnheard)
   }
 
   // ---- what the channel tells
@@ -227,11 +244,16 @@ export class IpcAgent implements ChannelUser {
       settings: CONNECTION_SETTINGS,
       mapped: side?.text ?? null,
     })
-    if (side !== null) this.home.upgrade(this, side)
+    if (side !== null && this.channel !== null) this.home.upgrade(this, side)
+    else side?.close()
     return true
   }
 
   drained(): void {
+    if (this.isUnheard) {
+      this.isUnheard = false
+      this.applyPause()
+    }
     const list = [...this.waiting]
     this.waiting.clear()
     for (const stream of list) stream.drained()

@@ -139,9 +139,7 @@ export class IpcConnection implements IpcStream {
       case SHUTDOWN:
       case URGENT_DATA:
       case CLOSE:
-        if (this.waiting.length > 0) this.waiting.push(kind)
-        else this.obey(kind)
-        if (kind === CLOSE) this.left = true
+        this.inPlace(kind)
         return true
       case ABORT:
         this.left = true
@@ -156,6 +154,17 @@ export class IpcConnection implements IpcStream {
       default:
         return false
     }
+  }
+
+  /** What has its place behind the data. Twice in the same place it says no more than once, and data alone is bounded by credit. */
+  private inPlace(kind: number): void {
+    const { waiting } = this
+    const last = waiting[waiting.length - 1]
+    if (this.left) return
+    if (kind === CLOSE) this.left = true
+    const isNew = typeof last !== 'number' || (last === URGENT_DATA && kind === SHUTDOWN)
+    if (waiting.length === 0) this.obey(kind)
+    else if (isNew || kind === CLOSE) waiting.push(kind)
   }
 
   private data(mp: Mblk): boolean {
@@ -240,7 +249,7 @@ export class IpcConnection implements IpcStream {
 
   private request(number: number, request: Request): void {
     const { command, argument } = request ?? {}
-    this.connection.stream.ioctl(String(command), argument).then(
+    this.connection.stream.ioctl(typeof command === 'string' ? command : '', argument).then(
       answer => this.say(ANSWER, number, answer),
       error => this.say(REFUSAL, number, errorText(error)),
     )
@@ -250,12 +259,20 @@ export class IpcConnection implements IpcStream {
 
   /** The client is gone. What it closed in order goes on, the rest is reset. */
   abandon(): void {
-    if (this.left && this.waiting.length > 0) return
+    if (this.over) return
+    if (this.left && this.waiting.length > 0 && this.agent.home.linger(this, this.waitingCost)) return
     this.left = true
     this.abort()
   }
 
-  private abort(): void {
+  private get waitingCost(): number {
+    let cost = 0
+    for (const each of this.waiting) if (typeof each !== 'number') cost += bodyCost(each)
+    return cost
+  }
+
+  /** At once, with a reset. */
+  abort(): void {
     if (this.over) return
     this.connection.abort()
     this.end()
@@ -271,6 +288,7 @@ export class IpcConnection implements IpcStream {
     }
     this.waiting.length = 0
     this.agent.forget(this.id, this)
+    this.agent.home.lingered(this)
     this.connection.close()
   }
 }

@@ -159,7 +159,7 @@ export class IpcEndpoint implements IpcStream {
 
   private request(number: number, request: Request): void {
     const { command, argument } = request ?? {}
-    this.endpoint.stream.ioctl(String(command), argument).then(
+    this.endpoint.stream.ioctl(typeof command === 'string' ? command : '', argument).then(
       answer => {
         if (this.over) return
         this.tellNames()

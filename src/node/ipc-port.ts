@@ -18,6 +18,7 @@ import type { Runtime } from '../streams/runtime.ts'
 import type { Stream } from '../streams/stream.ts'
 import { assertFree } from './control-socket.ts'
 import { type AgentHome, IpcAgent } from './ipc-agent.ts'
+import type { IpcConnection } from './ipc-connection.ts'
 import { makeStateDirectory, SOCKET_PATH_BYTES_MAX } from './state-dir.ts'
 
 const BACKLOG = 64
@@ -25,6 +26,10 @@ const CLIENTS_MAX = 64
 const STREAMS_MAX = 4_096
 /** How long a client may take to say hello. */
 const HELLO_MS = 5_000
+/** Cost of what clients that are gone left to be sent in order, all together, and how long a connection may take for it. */
+const LINGER_COST_MAX = 4 * 1024 * 1024
+const LINGER_TICKS = 60
+const LINGER_TICK_MS = 1_000
 const MODE = 0o600
 const UMASK = 0o177
 
@@ -38,6 +43,8 @@ const COUNTERS = [
   'ended-gone',
   'ended-malformed',
   'ended-overrun',
+  'lingers-refused',
+  'lingers-ended',
 ] as const
 
 export interface IpcPortOptions {
@@ -89,6 +96,10 @@ export class IpcPort implements AgentHome {
   private readonly stream: Stream
   private readonly port: number
   private readonly clients = new Map<IpcAgent, Client>()
+  /** The oldest first. */
+  private readonly lingering = new Map<IpcConnection, { readonly cost: number; ticks: number }>()
+  private lingeringCost = 0
+  private lingerTimer: NodeJS.Timeout | null = null
   private closed = false
 
   private constructor(node: IpcNode, shim: Shim, fd: number, options: IpcPortOptions) {
@@ -243,6 +254,38 @@ export class IpcPort implements AgentHome {
     setImmediate(() => client.stream.close())
   }
 
+  linger(connection: IpcConnection, cost: number): boolean {
+    if (this.closed || this.lingeringCost + cost > LINGER_COST_MAX || this.runtime.arena.isLow) {
+      this.counters['lingers-refused']++
+      return false
+    }
+    this.lingering.set(connection, { cost, ticks: 0 })
+    this.lingeringCost += cost
+    this.lingerTimer ??= setInterval(() => this.hurryLingering(), LINGER_TICK_MS).unref()
+    return true
+  }
+
+  /** A courtesy to the peer: it ends where it takes too long, or others need the memory. */
+  private hurryLingering(): void {
+    let isLow = this.runtime.arena.isLow
+    for (const [connection, each] of [...this.lingering]) {
+      if (++each.ticks <= LINGER_TICKS && !isLow) continue
+      isLow = false
+      this.counters['lingers-ended']++
+      connection.abort()
+    }
+  }
+
+  lingered(connection: IpcConnection): void {
+    const each = this.lingering.get(connection)
+    if (each === undefined) return
+    this.lingering.delete(connection)
+    this.lingeringCost -= each.cost
+    if (this.lingering.size > 0 || this.lingerTimer === null) return
+    clearInterval(this.lingerTimer)
+    this.lingerTimer = null
+  }
+
   describe(): object {
     return {
       path: this.path,
@@ -257,6 +300,7 @@ export class IpcPort implements AgentHome {
     rmSync(this.path, { force: true })
     this.shim.detach(this.port)
     for (const agent of [...this.clients.keys()]) agent.end('closed')
+    for (const connection of [...this.lingering.keys()]) connection.abort()
     this.stream.close()
   }
 }

@@ -39,7 +39,12 @@ export function makeIoctl(arena: Arena, id: number, command: string, argument: u
   for (let i = 0; i < 4; i++) to[mp.wptr++] = id >>> (24 - 8 * i)
   to[mp.wptr++] = name.length
   for (const byte of name) to[mp.wptr++] = byte
-  setArgument(arena, mp, argument)
+  try {
+    setArgument(arena, mp, argument)
+  } catch (error) {
+    freemsg(mp)
+    throw error
+  }
   return mp
 }
 
@@ -78,14 +83,23 @@ function setArgument(arena: Arena, mp: Mblk, argument: unknown): void {
 
 /** Answers a request with success. @param mp - consumed: the M_IOCTL */
 export function ackIoctl(q: AnyQueue, mp: Mblk, answer?: unknown): void {
-  setArgument(mp.dblk.arena, mp, answer)
+  try {
+    setArgument(mp.dblk.arena, mp, answer)
+  } catch (error) {
+    if (!(error instanceof StackError)) throw error
+    return nakIoctl(q, mp, error)
+  }
   mp.type = M_IOCACK
   qreply(q, mp)
 }
 
-/** Refuses a request. @param mp - consumed: the M_IOCTL */
+/** Refuses a request, in silence when there is no block to say why: an answer has to come. @param mp - consumed: the M_IOCTL */
 export function nakIoctl(q: AnyQueue, mp: Mblk, error: StackError): void {
-  setArgument(mp.dblk.arena, mp, { code: error.code, message: error.message, hint: error.hint })
+  try {
+    setArgument(mp.dblk.arena, mp, { code: error.code, message: error.message, hint: error.hint })
+  } catch (failure) {
+    if (!(failure instanceof StackError)) throw failure
+  }
   mp.type = M_IOCNAK
   qreply(q, mp)
 }
