@@ -37,6 +37,8 @@ const UNSAID_WAIT_US = 5_000_000
 export class CallIntake {
   /** No call is begun any more. */
   isStopping = false
+  /** Called when a call has to wait. */
+  onWaiting: () => void = () => {}
   private readonly runtime: Runtime
   private readonly settings: ServerSettings
   private readonly counters: Record<ServerCounter, number>
@@ -219,7 +221,7 @@ export class CallIntake {
     call.waitUntil = now + Math.min(this.settings.maxWaitMs * 1_000, this.patience(call, now))
     call.waitingBytes = heldBytes(mp)
     call.mp = mp
-    if (queue.wait(lane, call)) return
+    if (queue.wait(lane, call)) return this.onWaiting()
     call.mp = null
     freemsg(mp)
     // To be refused it has to count as one that ran.

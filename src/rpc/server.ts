@@ -39,6 +39,9 @@ import type { SessionRecord } from './session.ts'
 import { SessionTable } from './session-table.ts'
 import type { RpcService } from './stub-types.ts'
 
+/** How late a call that may wait no more is told at the most, if the queue stands still. */
+const SWEEP_MS = 20
+
 export class RpcServer {
   readonly settings: ServerSettings
   readonly counters: Counters<ServerCounter> = makeCounters(SERVER_COUNTERS)
@@ -63,6 +66,7 @@ export class RpcServer {
   /** Queues that have more to run. */
   private readonly pending = new Set<ServerQueue>()
   private readonly pumpTimer = new Timer(() => this.pumpPending())
+  private readonly sweepTimer = new Timer(now => this.sweep(now))
   private readonly expiryTimer = new Timer(now => this.expire(now))
   private stopping: Promise<void> | null = null
   private stopped: (() => void) | null = null
@@ -107,6 +111,7 @@ export class RpcServer {
       this.cache,
       this.dispatch,
     )
+    this.intake.onWaiting = () => this.sweepLater()
     this.owner = {
       settings,
       counters: this.counters,
@@ -235,6 +240,7 @@ export class RpcServer {
     if (this.graceTimer !== null) timers.cancel(this.graceTimer)
     timers.cancel(this.expiryTimer)
     timers.cancel(this.pumpTimer)
+    timers.cancel(this.sweepTimer)
     this.sessions.close()
     this.cache.close()
     if (this.doors.length > 0) this.host.keepalive?.unref()
@@ -314,6 +320,26 @@ export class RpcServer {
     const queues = [...this.pending]
     this.pending.clear()
     for (const queue of queues) this.runner.pump(queue)
+  }
+
+  /** Calls that waited for as long as they may are told so, whether or not their turn comes. */
+  private sweep(now: Instant): void {
+    let isMore = false
+    for (const channel of [...this.channels]) {
+      for (const [queue, lane] of channel.queues) {
+        if (lane.waiting === 0) continue
+        const over: ServerCall[] = []
+        queue.sweep(lane, call => Math.min(call.waitUntil, call.deadlineAt) <= now, over)
+        for (const call of over) this.refuseWaiting(call, queue, 'shed-deadline')
+        isMore ||= lane.waiting > 0
+      }
+    }
+    if (isMore) this.sweepLater()
+  }
+
+  private sweepLater(): void {
+    const { timers, clock } = this.runtime
+    if (!this.sweepTimer.armed) timers.arm(this.sweepTimer, after(clock.now(), milliseconds(SWEEP_MS)))
   }
 
   private expire(now: Instant): void {

@@ -168,6 +168,29 @@ export class ServiceQueue<C extends Waiting> {
     return this.unlink(lane)
   }
 
+  /**
+   * Takes out what is not to run any more.
+   * @param over - gets them, oldest first
+   */
+  sweep(lane: Lane<C>, isOver: (call: C) => boolean, over: C[]): void {
+    let rest = lane.first
+    lane.first = null
+    lane.last = null
+    while (rest !== null) {
+      const call: C = rest
+      rest = call.next as C | null
+      call.next = null
+      if (isOver(call)) {
+        this.count(lane, -1, -call.waitingBytes)
+        over.push(call)
+      } else {
+        if (lane.last === null) lane.first = call
+        else lane.last.next = call
+        lane.last = call
+      }
+    }
+  }
+
   /** Nothing of a connection is begun, or is again. */
   hold(lane: Lane<C>, isHeld: boolean): void {
     lane.isHeld = isHeld
