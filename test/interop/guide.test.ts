@@ -1,23 +1,15 @@
 /** Runs the commands of docs/guides/write-a-module.md, one after the other, and compares what they print, in shape. */
 import { spawnSync } from 'node:child_process'
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { missing, titled } from '../../src/host/testing/requirements.ts'
+import { MAIN, readerEnvironment } from './guide-shell.ts'
+import { mismatch, stepsOf } from './guide-text.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const MAIN = join(ROOT, 'dist/cli/main.js')
 const GUIDE = readFileSync(join(ROOT, 'docs/guides/write-a-module.md'), 'utf8')
 
 const inUse = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' }).stdout?.includes('inetd-n1') === true
@@ -29,45 +21,6 @@ const reason = [
 ]
   .filter(text => text !== '')
   .join(', ')
-
-interface Step {
-  readonly command: string
-  /** Lines that it prints, on either output. */
-  readonly expected: readonly string[]
-}
-
-/** The `$` lines of all console blocks, with what stands below each. */
-function steps(): Step[] {
-  const found: { command: string; expected: string[] }[] = []
-  for (const [, block = ''] of GUIDE.matchAll(/^```console\n([\s\S]*?)^```/gm))
-    for (const line of block.trimEnd().split('\n')) {
-      if (line.startsWith('$ ')) found.push({ command: line.slice(2), expected: [] })
-      else found.at(-1)!.expected.push(line)
-    }
-  return found
-}
-
-/** A line whose numbers stand for any, and in which `...` stands for anything. */
-function shape(line: string): RegExp {
-  const escaped = line.trimEnd().replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  const numbers = escaped.replace(/\d+(?:\\\.\d+)?/g, '\\s*[\\d.]+')
-  return new RegExp(`^${numbers.replaceAll('\\.\\.\\.', '.*').replace(/ +/g, '\\s+')}$`)
-}
-
-/** Whether lines have the expected shapes; a line of only `...` stands for any number of lines. */
-function mismatch(lines: readonly string[], expected: readonly string[]): string {
-  let at = 0
-  for (let i = 0; i < expected.length; i++) {
-    if (expected[i] === '...') {
-      while (at < lines.length && !shape(expected[i + 1] ?? '').test(lines[at]!)) at++
-      continue
-    }
-    if (at >= lines.length) return `nothing more, but "${expected[i]}" should come`
-    if (!shape(expected[i]!).test(lines[at]!)) return `"${lines[at]}" is not of the shape "${expected[i]}"`
-    at++
-  }
-  return at < lines.length ? `"${lines[at]}" is one line too many` : ''
-}
 
 describe('the comparison itself', () => {
   it('takes other numbers, and nothing else', () => {
@@ -85,23 +38,8 @@ describe.skipIf(reason !== '')(titled('docs/guides/write-a-module.md', reason), 
 
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'putnext-guide-'))
-    const bin = join(directory, 'bin')
-    mkdirSync(bin)
     symlinkSync(join(ROOT, 'docs'), join(directory, 'docs'))
-    const wrappers = { putnext: `exec "${process.execPath}" "${MAIN}" "$@"`, sudo: 'exec "$@"' }
-    for (const [name, line] of Object.entries(wrappers)) {
-      writeFileSync(join(bin, name), `#!/bin/sh\n${line}\n`)
-      chmodSync(join(bin, name), 0o755)
-    }
-    env = {
-      ...process.env,
-      PATH: `${bin}:${process.env['PATH']}`,
-      PUTNEXT_STATE_DIR: join(directory, 'state'),
-      NO_COLOR: '1',
-    }
-    // The guide's reader has no test runner around the scaffold's test.
-    delete env['NODE_OPTIONS']
-    delete env['NODE_TEST_CONTEXT']
+    env = readerEnvironment(directory)
   })
 
   afterAll(() => {
@@ -110,7 +48,7 @@ describe.skipIf(reason !== '')(titled('docs/guides/write-a-module.md', reason), 
   })
 
   it('has commands for every step', () => {
-    const commands = steps().map(({ command }) => command.replace('sudo ', ''))
+    const commands = stepsOf(GUIDE).map(({ command }) => command.replace('sudo ', ''))
     for (const words of [
       'module new',
       'module check',
@@ -126,7 +64,7 @@ describe.skipIf(reason !== '')(titled('docs/guides/write-a-module.md', reason), 
       ).toBe(true)
   })
 
-  it.each(steps())('$command', ({ command, expected }) => {
+  it.each(stepsOf(GUIDE))('$command', ({ command, expected }) => {
     const { stdout, stderr } = spawnSync('sh', ['-c', `${command} 2>&1`], {
       cwd: directory,
       env,
