@@ -197,7 +197,7 @@ describe('cli/plumb', () => {
     ['plumb n1 push w0 hop every', 2, '"every" is no KEY=VALUE'],
     ['plumb n1 push w0 nothing', 1, 'no module named "nothing"'],
     ['plumb n1 push w0 impiar', 1, 'did you mean "impair"?'],
-    ['plumb n1 push w0 nosuchmod', 1, 'hint: known: capture, impair, null\n'],
+    ['plumb n1 push w0 nosuchmod', 1, 'hint: known: capture, impair, null, rpcmod\n'],
     ['plumb n1 set TCP ecn=1', 1, 'did you mean "tcp"?'],
     ['plumb n1 ioctl tcp nosuch', 1, 'try tcp.settings or tcp.set'],
     ['plumb n1 push w9 nothing', 1, 'there is no link or stream "w9"'],
