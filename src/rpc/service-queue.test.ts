@@ -85,7 +85,7 @@ describe('rpc/service-queue: which call runs when', () => {
 
   it.each([
     ['calls', { maxWaiting: 3 }, 'shed', 'shed'],
-    ['bytes', { maxWaitingBytes: 350 }, 'shed', 'shed'],
+    ['bytes', { maxWaitingBytes: 399 }, 'shed', 'shed'],
     ['calls of a connection', { maxWaitingPerConnection: 3 }, 'shed', 'waits'],
     ['bytes of a connection', { maxWaitingBytesPerConnection: 300 }, 'shed', 'waits'],
   ])('the bound of waiting %s', (_name, bounds, fourth, ofOther) => {
@@ -129,5 +129,74 @@ describe('rpc/service-queue: which call runs when', () => {
     queue.ended(a)
     expect(taken(queue)).toEqual([])
     expect(come(queue, a, 'a4')).toBe('runs')
+  })
+
+  it('checklist 43: a few connections cannot take all places: a quarter is for those of which few wait', () => {
+    const queue = queueOf({ mode: 'one-at-a-time', maxWaiting: 256, maxWaitingPerConnection: 256 })
+    const [greedy, modest] = [queue.lane(true), queue.lane(true)]
+    come(queue, greedy, 'g')
+    const waits = (lane: Lane<Call>): number => {
+      const before = lane.waiting
+      while (come(queue, lane, 'x') === 'waits');
+      return lane.waiting - before
+    }
+    expect(waits(greedy)).toBe(192)
+    // Few are 1 of 64.
+    expect(waits(modest)).toBe(4)
+    expect(Array.from({ length: 20 }, () => waits(queue.lane(true))).reduce((a, b) => a + b)).toBe(60)
+    expect(queue.waiting).toBe(256)
+  })
+
+  it('the same of bytes', () => {
+    const queue = queueOf({ mode: 'one-at-a-time', maxWaitingBytes: 6_400 })
+    const [greedy, modest] = [queue.lane(true), queue.lane(true)]
+    come(queue, greedy, 'g')
+    for (let i = 0; i < 48; i++) expect(come(queue, greedy, 'x')).toBe('waits')
+    expect([come(queue, greedy, 'x'), come(queue, modest, 'm1'), come(queue, modest, 'm2')]).toEqual([
+      'shed',
+      'waits',
+      'shed',
+    ])
+  })
+
+  it('what waited for as long as it may is swept out wherever it stands; the rest keeps its order', () => {
+    const queue = queueOf({ mode: 'one-at-a-time' })
+    const [a, b] = [queue.lane(true), queue.lane(true)]
+    for (const name of ['a0', 'a1', 'a2', 'a3', 'a4', 'a5']) come(queue, a, name)
+    come(queue, b, 'b1')
+    const over: Call[] = []
+    queue.sweep(a, call => ['a1', 'a3', 'a5', 'b1'].includes(call.name), over)
+    expect(over.map(call => [call.name, call.next])).toEqual([
+      ['a1', null],
+      ['a3', null],
+      ['a5', null],
+    ])
+    expect([a.waiting, a.waitingBytes, queue.waiting, queue.waitingBytes]).toEqual([2, 200, 3, 300])
+    expect(come(queue, a, 'a6')).toBe('waits')
+    queue.ended(a)
+    expect(taken(queue)).toEqual(['a2'])
+    queue.ended(a)
+    expect(taken(queue)).toEqual(['b1'])
+    queue.ended(b)
+    expect(taken(queue)).toEqual(['a4'])
+    queue.ended(a)
+    expect(taken(queue)).toEqual(['a6'])
+  })
+
+  it.each(['swept', 'removed', 'held'])('one whose calls were all %s is in nobody’s way', how => {
+    const queue = queueOf({ mode: 'one-at-a-time' })
+    const [a, b] = [queue.lane(true), queue.lane(true)]
+    come(queue, a, 'a1')
+    come(queue, a, 'a2')
+    const over: Call[] = []
+    if (how === 'swept') queue.sweep(a, () => true, over)
+    else if (how === 'removed') queue.remove(a)
+    else queue.hold(a, true)
+    queue.ended(a)
+    expect(come(queue, b, 'b1')).toBe('runs')
+    queue.ended(b)
+    queue.hold(a, false)
+    expect(come(queue, a, 'a3')).toBe(how === 'held' ? 'waits' : 'runs')
+    expect(taken(queue)).toEqual(how === 'held' ? ['a2'] : [])
   })
 })

@@ -20,9 +20,9 @@ export interface ServiceOptions {
   readonly concurrency?: number
   /** The same of one connection, 64 by default. */
   readonly concurrencyPerConnection?: number
-  /** Calls that wait, 1,024 by default. */
+  /** Calls that wait, 1,024 by default: a quarter of the places is for connections of which not many wait, so that few cannot take all. */
   readonly maxWaiting?: number
-  /** Bytes of memory that their messages hold, 8 MiB by default. */
+  /** Bytes of memory that their messages hold, 8 MiB by default; a quarter as above. */
   readonly maxWaitingBytes?: number
   /** The same of one connection, 256 and 2 MiB by default. */
   readonly maxWaitingPerConnection?: number
@@ -38,6 +38,10 @@ const DEFAULTS: Required<ServiceOptions> = {
   maxWaitingPerConnection: 256,
   maxWaitingBytesPerConnection: 2 * 1024 * 1024,
 }
+
+/** Of all places to wait, those that only connections get which hold less than a few: one part of so many. */
+const RESERVED_PART = 4
+const FEW_PART = 64
 
 /** @throws StackError `ERR_BAD_CONFIG` */
 export function checkServiceOptions(options: ServiceOptions): Required<ServiceOptions> {
@@ -107,7 +111,7 @@ export class ServiceQueue<C extends Waiting> {
   /** Whether a call that came now is to be run at once; it counts as running then, until {@link ended}. */
   enter(lane: Lane<C>): boolean {
     if (this.running >= this.maxRunning || lane.running >= lane.maxRunning) return false
-    if (lane.first !== null || this.ringFirst !== null || lane.isHeld) return false
+    if (lane.first !== null || lane.isHeld || this.isAnyReady()) return false
     this.running++
     lane.running++
     return true
@@ -130,8 +134,8 @@ export class ServiceQueue<C extends Waiting> {
   wait(lane: Lane<C>, call: C): boolean {
     const { options } = this
     const bytes = call.waitingBytes
-    if (this.waiting >= options.maxWaiting || this.waitingBytes + bytes > options.maxWaitingBytes)
-      return false
+    if (this.waiting >= placesFor(lane.waiting, options.maxWaiting)) return false
+    if (this.waitingBytes + bytes > placesFor(lane.waitingBytes, options.maxWaitingBytes)) return false
     if (lane.waiting >= options.maxWaitingPerConnection) return false
     if (lane.waitingBytes + bytes > options.maxWaitingBytesPerConnection) return false
     call.next = null
@@ -223,6 +227,12 @@ export class ServiceQueue<C extends Waiting> {
     this.ringLast = lane
   }
 
+  /** Lanes whose calls were taken out, or that are held, are passed over: nobody would come to begin one of them. */
+  private isAnyReady(): boolean {
+    while (this.ringFirst !== null && !isReady(this.ringFirst)) this.shift()
+    return this.ringFirst !== null
+  }
+
   private shift(): Lane<C> | null {
     const lane = this.ringFirst
     if (lane === null) return null
@@ -232,6 +242,11 @@ export class ServiceQueue<C extends Waiting> {
     lane.nextInRing = null
     return lane
   }
+}
+
+/** @param held - what a connection has of them already @returns how many of all may be taken when it takes one more */
+function placesFor(held: number, all: number): number {
+  return held * FEW_PART < all ? all : all - Math.floor(all / RESERVED_PART)
 }
 
 function isReady(lane: Lane<Waiting>): boolean {
