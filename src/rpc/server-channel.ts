@@ -9,6 +9,7 @@ import type { Mblk } from '../streams/mblk/mblk.ts'
 import { messageBytes } from '../streams/mblk/message.ts'
 import { Timer } from '../streams/timers.ts'
 import { type RpcChannel, takeEnvelope } from './channel.ts'
+import { RECORD_FAULT_CODE } from './rpcmod.ts'
 import { LastCredentials } from './server-auth.ts'
 import type { ServerCall, ServerQueue } from './server-call.ts'
 import type { ServerCounter, ServerSettings } from './server-settings.ts'
@@ -62,7 +63,8 @@ export class ServerChannel {
       owner.counters.trouble++
     }
     // Whether its peer ended in order or not: nobody waits for answers there any more.
-    channel.onClosed = () => {
+    channel.onClosed = error => {
+      if (error?.code === RECORD_FAULT_CODE) owner.counters['record-faults']++
       channel.close()
       this.end()
     }
@@ -133,8 +135,11 @@ export class ServerChannel {
       return this.channel.reply(envelope, mp)
     } catch (error) {
       if (!(error instanceof StackError)) throw error
-      if (this.isStream) this.end()
-      else this.owner.counters.trouble++
+      if (this.isStream) {
+        // It tells of its end behind the calls that nobody will read: it has to be closed here.
+        this.owner.counters['connection-gone']++
+        this.abort()
+      } else this.owner.counters.trouble++
       return true
     }
   }
