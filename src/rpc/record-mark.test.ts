@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
-import { allocb, dupmsg, freemsg } from '../streams/mblk/alloc.ts'
-import { Arena, SUPER_BLOCK_BYTES } from '../streams/mblk/arena.ts'
+import { allocb, dupmsg, esballoc, freemsg } from '../streams/mblk/alloc.ts'
+import { Arena, FRAME_BLOCK_BYTES, SUPER_BLOCK_BYTES } from '../streams/mblk/arena.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { blockCount } from '../streams/mblk/message.ts'
 import { chainOf, flat } from '../streams/testing/messages.ts'
@@ -61,6 +61,18 @@ describe('rpc/record-mark: RFC 5531 §11', () => {
     expect(splitter.fault).toBe('record-empty')
     splitter.push(chainOf(arena, hex('80000001 03')))
     expect(splitter.next()).toBe(null)
+  })
+
+  it('a record that comes byte by byte in foreign memory, as from the kernel, keeps few foreign blocks alive', () => {
+    const splitter = new RecordSplitter()
+    let most = 0
+    for (const byte of [...hex('00100000'), ...new Uint8Array(50_000)]) {
+      splitter.push(esballoc(arena, Uint8Array.of(byte), () => {})!)
+      expect(splitter.next()).toBe(null)
+      most = Math.max(most, arena.foreignInUse)
+    }
+    expect(most).toBeLessThanOrEqual(LOOSE_BYTES / FRAME_BLOCK_BYTES + 1)
+    splitter.close()
   })
 
   it('takes any division of the stream, and gives every record back', () => {

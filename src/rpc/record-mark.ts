@@ -178,10 +178,12 @@ export class RecordSplitter {
   /** Whether a piece holds so much that it is to be copied. One that completes its record is not: it is gone at once. */
   private isLoose(bp: Mblk, part: number): boolean {
     const { sizeClass } = bp.dblk
-    if (sizeClass === null || part * LOOSE_RATIO > sizeClass.blockBytes) return false
+    // Memory that is not the arena's is no matter of bytes: of its blocks only so many may be alive, of all connections together.
+    const blockBytes = sizeClass === null ? FRAME_BLOCK_BYTES : sizeClass.blockBytes
+    if (part * LOOSE_RATIO > blockBytes) return false
     if (this.isLast && part === this.fragmentLeft) return false
-    if (this.looseBytes + sizeClass.blockBytes > LOOSE_BYTES) return true
-    this.looseBytes += sizeClass.blockBytes
+    if (this.looseBytes + blockBytes > LOOSE_BYTES) return true
+    this.looseBytes += blockBytes
     return false
   }
 
