@@ -166,7 +166,7 @@ export class CallRunner {
     try {
       encoder.start('result')
       writeAccepted(encoder, call.id, SUCCESS, call.verifier)
-      procedure.result.encode(encoder, result)
+      encoder.put(result, procedure.result)
       if (encoder.size > limit) return this.tooLong(call, encoder.size, limit)
       reply = encoder.finish()
     } catch (error) {

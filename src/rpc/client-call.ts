@@ -96,7 +96,7 @@ export function encodeCall(
   xdr.start('argument')
   writeHeader(xdr, call, session, oldestXid, leftUs)
   call.headerBytes = xdr.size
-  call.procedure.argument.encode(xdr, argument)
+  xdr.put(argument, call.procedure.argument)
 }
 
 /**

@@ -3,7 +3,16 @@ import { freemsg } from '../../streams/mblk/alloc.ts'
 import { Arena } from '../../streams/mblk/arena.ts'
 import { blockCount } from '../../streams/mblk/message.ts'
 import { flat } from '../../streams/testing/messages.ts'
-import { encodeMessage, type XdrCodec, XdrEncoder, type XdrError, XdrOpaque, xdrInt } from './index.ts'
+import {
+  encodeMessage,
+  type XdrCodec,
+  XdrEncoder,
+  type XdrError,
+  XdrOpaque,
+  xdrInt,
+  xdrOptional,
+  xdrVoid,
+} from './index.ts'
 import { type Lookup, lookupXdr, type Result, resultXdr, type Tree, treeXdr } from './testing/example.ts'
 import { patterned, toHex } from './testing/values.ts'
 
@@ -103,12 +112,28 @@ describe('rpc/xdr/encoder: what has not the declared type is refused, with its p
     ['a hole', () => xdr.putList('n', new Array(1), treeXdr), 'args.n[0]: undefined is not a value'],
     ['a field behind', () => twoFields({ flag: 1 as never }), 'args.flag: 1 is not a boolean'],
     ['a missing value', () => xdr.putNested('n', undefined as never, treeXdr), 'args.n: undefined is not a'],
+    ['null for a struct', () => xdr.putNested('n', null as never, treeXdr), 'args.n: null is not a value'],
+    [
+      'null for an element',
+      () => xdr.putArray('n', [{ value: 1, left: null, right: null }, null as never], treeXdr),
+      'args.n[1]: null is not a value',
+    ],
+    ['null for an entry', () => xdr.putList('n', [null as never], treeXdr), 'args.n[0]: null is not a value'],
+    ['null for a union', () => xdr.putNested('n', null as never, resultXdr), 'args.n: null is not a value'],
+    ['null for all of it', () => xdr.put(null as never, treeXdr), 'args: null is not a value'],
+    ['nothing for all of it', () => xdr.put(undefined as never, treeXdr), 'args: undefined is not a value'],
     ['a union', () => resultXdr.encode(xdr, { paint: 9 } as never as Result), 'args.paint: 9 is not a disc'],
     ['a quadruple', () => xdr.refuseQuadruple('q'), 'args.q: a quadruple has no JavaScript value'],
   ])('%s', (_, put, message) => {
     const error = refused(put)
     expect(error.message.slice(0, message.length)).toBe(message)
     expect(error.code).toBe(message.includes('quadruple') ? 'ERR_NOT_SUPPORTED' : 'ERR_BAD_ARGUMENT')
+  })
+
+  it('null is a value of an optional type, and nothing is one of void, under whatever name', () => {
+    expect(encoded(() => xdr.putNested('n', null, xdrOptional(treeXdr)))).toBe('00000000')
+    expect(encoded(() => xdr.put(null, xdrOptional(treeXdr)))).toBe('00000000')
+    expect(encoded(() => xdr.put(undefined, xdrVoid))).toBe('')
   })
 
   it('ends in a value that contains itself', () => {

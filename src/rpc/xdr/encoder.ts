@@ -168,11 +168,18 @@ export class XdrEncoder extends BlockWriter {
 
   // ---- values of other types
 
+  /** A value as a whole: where a message, or a part of one, begins. */
+  put<T>(value: T, of: XdrCodec<T>): void {
+    if (value === null || value === undefined) this.putNothing(value, of)
+    else of.encode(this, value)
+  }
+
   /** A field whose type is a struct, a union, a typedef. */
   putNested<T>(name: string, value: T, of: XdrCodec<T>): void {
     if (value === undefined) this.refuseValue(name, value, 'a value')
     this.enter(name)
-    of.encode(this, value)
+    if (value === null) this.putNothing(value, of)
+    else of.encode(this, value)
     this.path.leave()
   }
 
@@ -227,7 +234,18 @@ export class XdrEncoder extends BlockWriter {
 
   private putElement<T>(value: T | undefined, of: XdrCodec<T>): void {
     if (value === undefined) this.refuseValue('', value, 'a value')
-    of.encode(this, value)
+    if (value === null) this.putNothing(value, of)
+    else of.encode(this, value)
+  }
+
+  /** Null is a value of an optional type, and void has none: what looks for fields in it finds out that it should have some. */
+  private putNothing<T>(value: T, of: XdrCodec<T>): void {
+    try {
+      of.encode(this, value)
+    } catch (error) {
+      if (error instanceof TypeError) this.refuseValue('', value, 'a value')
+      throw error
+    }
   }
 
   private enter(name: string): void {

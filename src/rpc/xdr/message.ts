@@ -12,7 +12,7 @@ import type { XdrEncoder } from './encoder.ts'
 export function encodeMessage<T>(xdr: XdrEncoder, of: XdrCodec<T>, value: T, root = ''): Mblk {
   try {
     xdr.start(root)
-    of.encode(xdr, value)
+    xdr.put(value, of)
     return xdr.finish()
   } catch (error) {
     // A codec or a getter of the program's may throw what it likes.
