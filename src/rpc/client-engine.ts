@@ -22,6 +22,7 @@ import type { ClientTracer } from './client-tracer.ts'
 import { DATAGRAM_BYTES_MAX } from './datagram-channel.ts'
 import type { ReplyFault, ReplyHeader } from './message.ts'
 import { answerError, type RpcError, refused, undecodable, unknownOutcome } from './outcome.ts'
+import { RECORD_FAULT_CODE } from './rpcmod.ts'
 import { AUTH_ERROR, AUTH_REJECTEDCRED, MSG_DENIED } from './status.ts'
 import type { XdrDecoderOptions } from './xdr/index.ts'
 
@@ -30,6 +31,8 @@ export const CLIENT_COUNTERS = [
   'connections',
   'connections-lost',
   'connections-failed',
+  /** Connections lost since what came was no record, or more than one may hold. */
+  'record-faults',
   /** ICMP said that a datagram did not arrive, and the like. */
   'troubles',
   'sessions',
@@ -182,6 +185,7 @@ export class ClientEngine implements ConnectionOwner, DueHandler<Call>, ReplySin
 
   lost(error: StackError): void {
     this.counters['connections-lost']++
+    if (error.code === RECORD_FAULT_CODE) this.counters['record-faults']++
     this.runtime.refresh()
     let next: Call | null
     for (let call = this.core.firstSent(); call !== null; call = next) {

@@ -38,6 +38,9 @@ const UNFINISHED_FREE = 64 * 1024
 const HIWAT = 256 * 1024
 const LOWAT = 64 * 1024
 
+/** What a stream ends with whose bytes are no records; its counters say which fault it was. */
+export const RECORD_FAULT_CODE = 'ERR_PROTOCOL'
+
 export interface RpcmodOptions extends RecordLimits {
   /** Records above this are sent in fragments of it; 2^31-1 by default, which is one. */
   readonly fragmentBytes?: number
@@ -182,7 +185,7 @@ function fail(q: Queue<Rpcmod>, fault: RecordFault): void {
   state.broken = true
   account(state)
   state.counters[fault]++
-  const error = makeError(stream.runtime.arena, 'ERR_PROTOCOL', `rpcmod: ${fault}`)
+  const error = makeError(stream.runtime.arena, RECORD_FAULT_CODE, `rpcmod: ${fault}`)
   if (error !== null) putnext(q, error)
 }
 

@@ -151,6 +151,8 @@ export const SERVER_COUNTERS = [
   'connections-refused',
   /** Ended since it took no reply for the time that is set. */
   'connections-stalled',
+  /** Ended since what came was no record, or more than one may hold (RFC 5531 §11). */
+  'record-faults',
   /** How often a connection was not read on, since its replies waited. */
   'reading-held',
   /** A datagram did not arrive. */
