@@ -89,12 +89,15 @@ export class CallRunner {
     freemsg(mp)
     if (handler === null) return this.succeed(call, undefined)
     let result: unknown
+    let promise: Promise<unknown> | null = null
     try {
       result = handler.handle(argument, call)
+      // What only looks like a promise may throw when it is looked at, or answer twice: it is made one.
+      if (isPromise(result)) promise = Promise.resolve(result)
     } catch (error) {
       return this.fail(call, error)
     }
-    if (isPromise(result)) this.await(call, result)
+    if (promise !== null) this.await(call, promise)
     else this.succeed(call, result)
   }
 
@@ -126,15 +129,13 @@ export class CallRunner {
 
   // ---- promises
 
-  private await(call: ServerCall, result: PromiseLike<unknown>): void {
+  private await(call: ServerCall, promise: Promise<unknown>): void {
     if (!call.isMeasured) {
       call.isMeasured = true
       call.beganAt = this.runtime.recent[0]!
     }
     call.home!.awaits(call)
     this.letPromisesRun()
-    // What only looks like a promise may throw, or answer twice.
-    const promise = result instanceof Promise ? result : Promise.resolve(result)
     promise.then(call.onResult, call.onFailure)
   }
 

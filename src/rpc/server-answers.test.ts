@@ -183,6 +183,35 @@ describe('rpc/server: what handlers answer with', () => {
   })
 })
 
+describe('rpc/server: a handler that answers with what throws when it is looked at', () => {
+  const evil = (): never => {
+    throw new Error('do not look')
+  }
+  it.each<[string, () => unknown]>([
+    ['a `then` that is a getter', () => Object.defineProperty({}, 'then', { get: evil })],
+    ['a proxy', () => new Proxy({}, { get: evil })],
+    ['a proxy around a promise', () => new Proxy(Promise.resolve(1), {})],
+  ])('%s: SYSTEM_ERR, also for a call that waited, and the next is served', async (_, make) => {
+    const gate = new Gate()
+    const bench = serverBench(
+      [serviceOf([gate.handler, intHandler(2, () => make() as never), intHandler(3, n => n)])],
+      {
+        service: { mode: 'one-at-a-time' },
+      },
+    )
+    const a = bench.connect()
+    a.call(2, 1)
+    await bench.rest()
+    a.call(1, 1)
+    a.call(2, 1)
+    a.call(3, 7)
+    await bench.rest()
+    await gate.openAll(bench)
+    expect(a.taken().map(({ status }) => status)).toEqual(['SYSTEM_ERR', 'SUCCESS', 'SYSTEM_ERR', 'SUCCESS'])
+    await bench.end()
+  })
+})
+
 describe('rpc/server: metrics and traces', () => {
   it('counts for each procedure how calls ended, and tells each to a trace', async () => {
     const events: unknown[] = []

@@ -1,4 +1,5 @@
 /** Who calls: credentials and verifiers (RFC 5531 §8, §9), checked before any argument is looked at. */
+import { StackError } from '../base/errors.ts'
 import { AUTH_NONE, AUTH_SHORT, AUTH_SYS, NO_AUTH, type OpaqueAuth, readSysAuth, shortAuth } from './auth.ts'
 import type { CallHeader } from './message.ts'
 import { NOBODY, type RpcPrincipal } from './principal.ts'
@@ -20,7 +21,7 @@ import type { RpcProcedure } from './stub-types.ts'
  *
  * @param known - whom the server finds by itself; null for a flavor that it does not know
  * @param procedure - null if there is no such
- * @returns on whose behalf the call is made, or the `auth_stat` to deny it with. To throw is AUTH_FAILED
+ * @returns on whose behalf the call is made, or the `auth_stat` to deny it with. To throw, or to answer anything else (a promise), is AUTH_FAILED
  */
 export type Authenticate = (
   credentials: OpaqueAuth,
@@ -113,11 +114,13 @@ export class ServerAuth {
     { credentials, verifier }: CallHeader,
     procedure: RpcProcedure<unknown, unknown> | null,
     known: RpcPrincipal | null,
-  ): RpcPrincipal | number {
+  ): RpcPrincipal | number | null {
     try {
       const found = hook(credentials, verifier, procedure, known)
-      if (typeof found !== 'number') return found
-      return isAuthStatus(found) && found !== AUTH_OK ? found : AUTH_FAILED
+      if (typeof found === 'number') return isAuthStatus(found) && found !== AUTH_OK ? found : AUTH_FAILED
+      // A promise, or nothing at all, is not somebody: who cannot be told is nobody who may call.
+      if (found === null || typeof found?.flavor === 'number') return found
+      throw new StackError('ERR_BAD_ARGUMENT', 'authenticate answers a principal or an auth_stat, at once')
     } catch (error) {
       this.onError(error)
       return AUTH_FAILED

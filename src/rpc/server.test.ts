@@ -239,6 +239,22 @@ describe('rpc/server: who calls (RFC 5531 §8, checklist 42)', () => {
   })
 })
 
+describe('rpc/server: a hook that answers what is no principal', () => {
+  it.each([
+    ['a promise', Promise.resolve({ flavor: 0, sys: null }), 'AUTH_FAILED'],
+    ['nothing', undefined, 'AUTH_FAILED'],
+    ['a truth', true, 'AUTH_FAILED'],
+    ['null, as it was given for a flavor that nobody knows', null, 'AUTH_BADCRED'],
+  ])('%s: nobody is let in', async (_, found, status) => {
+    const bench = serverBench([service], { authenticate: () => found as never })
+    const peer = bench.connect()
+    peer.call(TWICE, 1)
+    bench.settle()
+    expect(peer.one().status).toBe(status)
+    await bench.end()
+  })
+})
+
 describe('rpc/server: what it refuses of its program', () => {
   it('a version twice, a handler twice, a setting that is none', () => {
     const { runtime, finish } = makeTestRuntime()
