@@ -271,6 +271,11 @@ export class RpcServer {
     for (let call = channel.firstRunning; call !== null; call = call.nextRunning) {
       // The client of a session may come back for the answer.
       if (call.session === null || this.stopping !== null) call.cancel()
+      // Its handler may never end, and nobody is to be answered there.
+      if (call.envelope !== null && call.channel!.isOver) {
+        freemsg(call.envelope)
+        call.envelope = null
+      }
     }
     this.endIfDone()
   }

@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { type AtMostOnceResult, atMostOnce } from './at-most-once.ts'
 import { plainCampaign } from './plain-campaign.ts'
+
+// The longest takes some ten seconds on a machine that has nothing else to do.
+vi.setConfig({ testTimeout: 240_000 })
 
 /** All that may go wrong on the way did, and often. */
 function expectBadWire(wire: Readonly<Record<string, number>>): void {
