@@ -92,6 +92,9 @@ const nanoseconds = (name: string, summary: Summary): ComparedFigure => ({
 })
 
 function ofCopies({ arms, series, operations, moduleSlope, messageBytes }: CopiesResult): ComparedFigure[] {
+  // An arm has what its line has at this size.
+  const isTold = (id: string, figure: CopiesFigure, x: number): boolean =>
+    x === messageBytes && arms.some(arm => arm.id === id && arm.figures[figure] !== undefined)
   return [
     ...arms.flatMap(({ id, title, figures }) =>
       Object.entries(figures).map(([name, summary]) =>
@@ -100,14 +103,10 @@ function ofCopies({ arms, series, operations, moduleSlope, messageBytes }: Copie
     ),
     ...series.flatMap(({ id, figure, x, lines }) =>
       lines.flatMap(({ id: lineId, title, points }) =>
-        points.map(point => {
-          const unit = x.unit === '' ? x.title : x.unit
-          return copiesFigure(
-            `${id} ${lineId} ${point.x}`,
-            `${id}, ${title}, ${point.x} ${unit}`,
-            figure,
-            point.y,
-          )
+        points.flatMap(point => {
+          if (isTold(lineId, figure, point.x)) return []
+          const where = `${title} (${point.x} ${x.unit === '' ? x.title : x.unit})`
+          return [copiesFigure(`${id} ${lineId} ${point.x}`, where, figure, point.y)]
         }),
       ),
     ),

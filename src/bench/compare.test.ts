@@ -59,6 +59,13 @@ describe('bench/compare', () => {
     })
     expect(rows.length).toBeGreaterThan(200)
     expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length)
+    // Of an arm and of its line: once.
+    const same = rows.filter(
+      ({ name }) => name.startsWith('chains (') && name.endsWith(': throughput, Gbit/s'),
+    )
+    const sizes = same.map(({ name }) => Number(/\d+/.exec(name)![0]))
+    expect(sizes.length).toBeGreaterThan(2)
+    expect(new Set(sizes).size).toBe(sizes.length)
     expect(rows.filter(({ change }) => change === 'better' || change === 'worse')).toEqual([])
     expect([conclusions, onlyInA, onlyInB, warnings]).toEqual([[], [], [], []])
     expect(concluded).toBe(11)
@@ -71,7 +78,7 @@ describe('bench/compare', () => {
     expect(rowOf('chains (65536 bytes): throughput, Gbit/s')).toMatchObject({ change: 'better' })
     expect(rowOf('chains (65536 bytes): throughput, Gbit/s').ratio).toBeCloseTo(2)
     expect(rowOf('chains (65536 bytes): processor time per byte, ns')).toMatchObject({ change: 'worse' })
-    expect(rowOf('modules, null modules, 16')).toMatchObject({ change: 'worse' })
+    expect(rowOf('null modules (16 modules in the way)')).toMatchObject({ change: 'worse' })
     for (const { ratio, range } of rows.filter(row => row.ratio !== null)) {
       expect(range![0]).toBeLessThanOrEqual(ratio!)
       expect(range![1]).toBeGreaterThanOrEqual(ratio!)
@@ -86,10 +93,11 @@ describe('bench/compare', () => {
   })
 
   it('conclusions that moved are told, and figures that only one has', () => {
-    const { comparisons, requirements, arms } = SAMPLE
+    const { comparisons, requirements, arms, series } = SAMPLE
     const moved = {
       ...SAMPLE,
       arms: arms.slice(1),
+      series: series.map(one => ({ ...one, lines: one.lines.filter(({ id }) => id !== arms[0]!.id) })),
       comparisons: comparisons.map((one, i) => (i === 0 ? { ...one, verdict: 'unclear' as const } : one)),
       requirements: requirements.slice(1),
     }

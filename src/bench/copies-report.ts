@@ -22,6 +22,7 @@ import type { ModulesReport } from './modules.ts'
 import { once, overRounds, type Requirement } from './requirements.ts'
 import {
   compare,
+  compareCommon,
   judge,
   median,
   type Ratio,
@@ -187,8 +188,8 @@ export function crossoverOf(
   const ratios = sizes.flatMap(bytes => {
     const over = samplesOf(copying.get(bytes)!, 'cpuNsPerByte')
     const under = samplesOf(not.get(bytes)!, 'cpuNsPerByte')
-    if (over === null || under === null || over.length !== under.length) return []
-    const ratio = compare(over, under)
+    if (over === null || under === null) return []
+    const ratio = compareCommon(over, under)
     return [{ bytes, ratio, verdict: orderOf(ratio.samples) }]
   })
   const contrary = ratios.findLastIndex(({ verdict }) => verdict !== 'faster')
@@ -322,8 +323,8 @@ function warningsOf(
     if (spread > SPREAD_MAX)
       warnings.push(`${titleOf(id)}: the rounds' throughput differs by ${Math.round(spread * 100)} %`)
   }
-  for (const { arm, against, verdict } of comparisons)
-    if (verdict === 'unclear' && rounds >= ROUNDS_MIN)
+  for (const { arm, against, ratio, verdict } of comparisons)
+    if (verdict === 'unclear' && ratio.samples.length >= ROUNDS_MIN)
       warnings.push(
         `${titleOf(arm)} and ${titleOf(against)} cannot be told apart: the rounds contradict each other`,
       )

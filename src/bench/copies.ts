@@ -381,12 +381,12 @@ class CopiesBench {
   }
 
   async modules(): Promise<ModulesReport> {
-    this.onProgress?.('modules, and calls on messages')
-    const { signal } = this
+    const { signal, onProgress } = this
     return runModules({
       rounds: this.rounds,
       seconds: this.plan.moduleSeconds,
       heapMessages: this.plan.heapMessages,
+      onProgress: text => onProgress?.(`modules, and calls on messages: ${text}`),
       ...(signal === undefined ? {} : { signal }),
     })
   }

@@ -61,6 +61,12 @@ export function compare(over: readonly number[], under: readonly number[]): Rati
   return { ratioOfMedians: median(over) / median(under), medianOfRatios: median(samples), min, max, samples }
 }
 
+/** The same for candidates of which one has more rounds: what is missing is missing at the end. @param over - at least one, as `under` */
+export function compareCommon(over: readonly number[], under: readonly number[]): Ratio {
+  const rounds = Math.min(over.length, under.length)
+  return compare(over.slice(0, rounds), under.slice(0, rounds))
+}
+
 /** What the rounds say of a limit. `unclear`: too few rounds, or they contradict each other. */
 export type Verdict = 'held' | 'missed' | 'unclear'
 

@@ -26,6 +26,18 @@ function slowerFile(): string {
   return path
 }
 
+describe('putnext bench copies', () => {
+  it('a report that cannot be written is told before anything is measured', async () => {
+    for (const path of [join(folder, 'none', 'report.html'), folder]) {
+      const { code, stderr, stdout } = await run('copies', '--quick', '-o', path)
+      expect(code).toBe(EXIT_FAILED)
+      expect(stderr).toContain(`cannot write ${path}`)
+      expect(stderr).not.toContain('round')
+      expect(stdout).toBe('')
+    }
+  })
+})
+
 describe('putnext bench report', () => {
   it('writes one HTML file, or to stdout', async () => {
     const path = join(folder, 'report.html')

@@ -1,5 +1,7 @@
 /** `putnext bench report` and `putnext bench compare`: what is done with measurements that were taken. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, readFile, stat, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { StackError } from '../base/errors.ts'
 import type { CopiesResult } from '../bench/copies-result.ts'
 import type { CommandRun } from './command.ts'
@@ -44,6 +46,17 @@ export const benchCompare: CommandRun = async ({ args, out }) => {
 export async function copiesPageOf(result: CopiesResult): Promise<string> {
   const { copiesPage } = await import('../bench/report/copies-page.ts')
   return copiesPage(result)
+}
+
+/** Before a long measurement whose report goes there. @throws StackError `ERR_HOST` if it cannot be written */
+export async function assertWritable(file: string): Promise<void> {
+  try {
+    const found = await stat(file).catch(() => null)
+    if (found?.isDirectory()) throw new Error('it is a directory')
+    await access(found === null ? dirname(file) : file, constants.W_OK)
+  } catch (cause) {
+    throw new StackError('ERR_HOST', `cannot write ${file}: ${(cause as Error).message}`, { cause })
+  }
 }
 
 /** @throws StackError `ERR_HOST` if it cannot be written */

@@ -59,8 +59,10 @@ export const benchModules: CommandRun = async invocation => {
 export const benchCopies: CommandRun = async invocation => {
   const { run } = await import('../bench/copies.ts')
   const { copiesText } = await import('../bench/copies-text.ts')
-  const { copiesPageOf, writePage } = await import('./bench-report.ts')
+  const { assertWritable, copiesPageOf, writePage } = await import('./bench-report.ts')
   const { args, out, signal } = invocation
+  const to = args.string('output')
+  if (to !== undefined) await assertWritable(to)
   const report = await run({
     ...numbers(invocation, ['rounds']),
     quick: args.flag('quick'),
@@ -68,7 +70,6 @@ export const benchCopies: CommandRun = async invocation => {
     signal,
     onProgress: text => out.progress(text),
   })
-  const to = args.string('output')
   if (to !== undefined) await writePage(to, await copiesPageOf(report))
   const code = tell(invocation, report, copiesText(report))
   if (to !== undefined) out.note(`report: ${to}`)

@@ -6,7 +6,7 @@ import {
   type CopiesSeries,
   type CopiesSeriesId,
 } from '../copies-result.ts'
-import { compare, fitLine, judge, type Ratio } from '../statistics.ts'
+import { compareCommon, fitLine, judge, type Ratio } from '../statistics.ts'
 import { styleAt } from './arm-style.ts'
 import { bytesText } from './axis.ts'
 import { armLabel, armName, armStyle, PANELS } from './copies-arms.ts'
@@ -47,8 +47,15 @@ const drawn = ({ id, points }: CopiesLine, label: string, style = armStyle(id)):
     })),
 })
 
+/** Of some sizes a busy machine takes fewer rounds. */
+function roundsOf({ lines }: CopiesSeries, rounds: number): string {
+  const least = Math.min(rounds, ...lines.flatMap(({ points }) => points.map(({ y }) => y.samples.length)))
+  return least === rounds ? `${rounds} rounds` : `${least} to ${rounds} rounds`
+}
+
 /** Rows are lines, columns are values of x. */
-function seriesTable({ title, figure: name, x, lines }: CopiesSeries, rounds: number): Table {
+function seriesTable(series: CopiesSeries, rounds: number): Table {
+  const { title, figure: name, x, lines } = series
   const xs = [...new Set(lines.flatMap(({ points }) => points.map(point => point.x)))].sort((a, b) => a - b)
   const cell = ({ points }: CopiesLine, at: number): Cell => {
     const found = points.find(point => point.x === at)?.y
@@ -59,7 +66,7 @@ function seriesTable({ title, figure: name, x, lines }: CopiesSeries, rounds: nu
     }
   }
   return {
-    caption: `${upper(title)} (${COPIES_FIGURES[name].unit}): medians and ranges of ${rounds} rounds`,
+    caption: `${upper(title)} (${COPIES_FIGURES[name].unit}): medians and ranges of ${roundsOf(series, rounds)}`,
     head: ['', ...xs.map(at => (x.scale === 'log' ? bytesText(at) : digits(at)))],
     rows: lines.map(line => [armLabel(line.id, line.title), ...xs.map(at => cell(line, at))]),
   }
@@ -114,8 +121,8 @@ function sizesSay(result: CopiesResult, { lines, figure }: CopiesSeries): string
     const others = lines.find(({ id }) => id === against)?.points ?? []
     const met = points.flatMap(({ x, y }) => {
       const other = others.find(point => point.x === x)?.y
-      if (other === undefined || other.samples.length !== y.samples.length) return []
-      const ratio = compare(y.samples, other.samples)
+      if (other === undefined) return []
+      const ratio = compareCommon(y.samples, other.samples)
       return [{ x, ratio, order: orderOf(ratio, better) }]
     })
     const [first, last] = [met[0], met.at(-1)]
@@ -124,9 +131,7 @@ function sizesSay(result: CopiesResult, { lines, figure }: CopiesSeries): string
       first === last
         ? `${timesText(first.ratio)} at ${bytesText(first.x)}`
         : `${timesText(first.ratio)} at ${bytesText(first.x)}, ${timesText(last.ratio)} at ${bytesText(last.x)}`
-    return [
-      `${armName(arm, titles)} over ${armName(against, titles)}: ${ends}; ${ordersText(met, result.rounds)}.`,
-    ]
+    return [`${armName(arm, titles)} over ${armName(against, titles)}: ${ends}; ${ordersText(met)}.`]
   })
 }
 
@@ -137,18 +142,24 @@ function orderOf({ samples }: Ratio, better: 'more' | 'less'): Order {
 
 type Order = 'better' | 'worse' | 'unclear'
 
-/** `better in every round at every size`, or size by size. */
-function ordersText(met: readonly { readonly x: number; readonly order: Order }[], rounds: number): string {
-  const told = (order: Order): string =>
-    order === 'unclear' ? orderText(order, rounds) : `${order} in every round`
-  const parts = (['better', 'worse', 'unclear'] as const).flatMap(order => {
-    const sizes = met.filter(one => one.order === order).map(({ x }) => bytesText(x))
-    if (sizes.length === 0) return []
-    return [
-      sizes.length === met.length ? `${told(order)}, at every size` : `at ${listText(sizes)} ${told(order)}`,
-    ]
-  })
-  return parts.join('; ')
+/** `better in every round, at every size`, or size by size. */
+function ordersText(
+  met: readonly { readonly x: number; readonly ratio: Ratio; readonly order: Order }[],
+): string {
+  const found = new Map<string, string[]>()
+  for (const order of ['better', 'worse', 'unclear'] as const) {
+    for (const { x, ratio } of met.filter(one => one.order === order)) {
+      const told = order === 'unclear' ? orderText(order, ratio.samples.length) : `${order} in every round`
+      found.set(told, [...(found.get(told) ?? []), bytesText(x)])
+    }
+  }
+  return [...found]
+    .map(([told, sizes]) =>
+      sizes.length < met.length || sizes.length === 1
+        ? `at ${listText(sizes)} ${told}`
+        : `${told}, at every size`,
+    )
+    .join('; ')
 }
 
 /** A write that copies beside one that does not, with the stretch in which one overtakes the other. */

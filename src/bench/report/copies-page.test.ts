@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { CopiesResult } from '../copies-result.ts'
+import { summarize } from '../statistics.ts'
 import { copiesPage } from './copies-page.ts'
 
 const SAMPLE = JSON.parse(
@@ -38,6 +39,27 @@ describe('bench/report/copies-page', () => {
     const sections = [...page.matchAll(/<section id="figure-[\s\S]*?<\/section>/g)].map(one => one[0])
     expect(sections).toHaveLength(11)
     for (const section of sections) expect(section).toMatch(/<caption>[^<]+<\/caption>/)
+  })
+
+  it('sizes of which there are fewer rounds are compared by those, and no size is told of that was not', () => {
+    const cut = (rounds: number, sizes: number, ids: string) =>
+      SAMPLE.series.map(series => ({
+        ...series,
+        lines: series.lines.map(line => ({
+          ...line,
+          points: line.points.slice(0, ids.includes(line.id) ? sizes : undefined).map(point => ({
+            ...point,
+            y: ids.includes(line.id) ? summarize(point.y.samples.slice(0, rounds)) : point.y,
+          })),
+        })),
+      }))
+    const says = (series: CopiesResult['series']): string =>
+      /<section id="figure-throughput-by-size"[\s\S]*?<\/section>/.exec(copiesPage({ ...SAMPLE, series }))![0]
+    const few = says(cut(3, 9, 'e'))
+    expect(few).toMatch(/\(e\) over \(c\): [^;]*; cannot tell: 3 rounds decide nothing, at every size/)
+    expect(few).toContain('medians and ranges of 3 to 5 rounds')
+    const one = says(cut(5, 1, 'e'))
+    expect(one).toMatch(/\(e\) over \(c\): [\d.]+ times \([^)]*\) at 64\u00a0B; at 64\u00a0B /)
   })
 
   it('needs nothing from anywhere, and runs nothing', () => {

@@ -30,9 +30,9 @@ const step = (samples: number[], verdict: Order, arm: 'e' | 'h' = 'e'): CopiesCo
   verdict,
   user: null,
 })
-const ratioAt = (bytes: number, value: number, verdict: Order) => ({
+const ratioAt = (bytes: number, value: number, verdict: Order, rounds = 5) => ({
   bytes,
-  ratio: compare([value, value, value], [1, 1, 1]),
+  ratio: compare(Array(rounds).fill(value), Array(rounds).fill(1)),
   verdict,
 })
 
@@ -46,10 +46,10 @@ describe('bench/report/copies-words', () => {
   it('a step is told with its ratio, its range and its verdict', () => {
     const told = (samples: number[], verdict: Order): string => comparisonSay(step(samples, verdict), SAMPLE)
     expect(told([1.4, 1.5, 1.6], 'faster')).toBe(
-      'No copy instead of three: (e) moves 1.50 times (1.40 to 1.60) what (c) moves; faster in every round.',
+      'No copy instead of three: (e) moves 1.50 times (1.40 to 1.60) as much as (c); faster in every round.',
     )
     expect(told([0.9, 1.01, 1.1], 'unclear')).toContain(
-      '1.01 times (0.900 to 1.10) what (c) moves; cannot tell',
+      '1.01 times (0.900 to 1.10) as much as (c); cannot tell: 3 rounds decide nothing',
     )
     expect(told([0.8, 0.8, 0.8], 'slower')).toContain('slower in every round')
   })
@@ -61,6 +61,19 @@ describe('bench/report/copies-words', () => {
       'Up to 64\u00a0B copying is cheaper in every round: with messages of 64\u00a0B a write that copies takes 0.500 times (0.500) the time of one that does not.',
       'From 64\u00a0KiB on not copying wins in every round: the copy takes 1.30 times (1.30) the time at 64\u00a0KiB.',
       'At 1\u00a0KiB: cannot tell: the rounds contradict each other.',
+    ])
+  })
+
+  it('rounds that are too few contradict nobody: sizes are told apart by why nobody can tell', () => {
+    const unclear = (bytes: number, rounds: number) => ratioAt(bytes, 1.5, 'unclear', rounds)
+    const ratios = [unclear(64, 3), unclear(1_024, 5), unclear(4_096, 3)]
+    const result = { ...SAMPLE, crossover: { bytes: null, copyWinsUpTo: null, ratios }, comparisons: [] }
+    const few = '64\u00a0B and 4\u00a0KiB: cannot tell: 3 rounds decide nothing.'
+    const many = '1\u00a0KiB: cannot tell: the rounds contradict each other.'
+    expect(crossoverSay(result).slice(2)).toEqual([`At ${few}`, `At ${many}`])
+    expect(lossesSay(result)).toEqual([
+      `At the program's edge, with messages of ${few}`,
+      `At the program's edge, with messages of ${many}`,
     ])
   })
 

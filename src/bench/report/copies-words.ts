@@ -2,6 +2,7 @@
 import type {
   CopiesArm,
   CopiesComparison,
+  CopiesCrossover,
   CopiesFigure,
   CopiesRequirement,
   CopiesResult,
@@ -32,12 +33,23 @@ const ORDER_TEXTS: Readonly<Record<Exclude<Order, 'unclear'>, string>> = {
   slower: 'slower in every round',
 }
 
-/** What a verdict is worth in words. */
+/** What a verdict is worth in words. @param rounds - of what was compared: of some sizes a busy machine takes fewer than of others */
 export function orderText(order: Order, rounds: number): string {
   if (order !== 'unclear') return ORDER_TEXTS[order]
   return rounds < ROUNDS_MIN
     ? `cannot tell: ${rounds} ${rounds === 1 ? 'round decides' : 'rounds decide'} nothing`
     : 'cannot tell: the rounds contradict each other'
+}
+
+/** Sizes at which nobody can tell, by why not. */
+function unclearSizes(ratios: CopiesCrossover['ratios']): { readonly sizes: string; readonly why: string }[] {
+  const found = new Map<string, string[]>()
+  for (const { bytes, ratio, verdict } of ratios) {
+    if (verdict !== 'unclear') continue
+    const why = orderText(verdict, ratio.samples.length)
+    found.set(why, [...(found.get(why) ?? []), bytesText(bytes)])
+  }
+  return [...found].map(([why, sizes]) => ({ sizes: listText(sizes), why }))
 }
 
 export const titlesOf = ({ arms, missing }: CopiesResult): Map<string, string> =>
@@ -102,7 +114,7 @@ export function throughputSay(result: CopiesResult): string[] {
   const second = own.at(-2)
   const close =
     second !== undefined && second.summary.max >= most.summary.min
-      ? ` Its rounds overlap with those of (${second.arm.id}).`
+      ? ` The rounds of (${most.arm.id}) overlap with those of (${second.arm.id}).`
       : ''
   const beside = byMedian(
     result.arms.filter(({ check }) => check === null),
@@ -120,11 +132,11 @@ export function comparisonSay(comparison: CopiesComparison, result: CopiesResult
   const titles = titlesOf(result)
   const [one, other] = [armName(arm, titles), armName(against, titles)]
   const cost = user === null ? '' : ` Outside the kernel a byte takes ${timesText(user)} the processor time.`
-  return `${upper(step)}: ${one} moves ${timesText(ratio)} what ${other} moves; ${orderText(verdict, result.rounds)}.${cost}`
+  return `${upper(step)}: ${one} moves ${timesText(ratio)} as much as ${other}; ${orderText(verdict, ratio.samples.length)}.${cost}`
 }
 
 /** Where copying is cheaper, where it is not, and what lies between. */
-export function crossoverSay({ crossover, rounds, mode }: CopiesResult): string[] {
+export function crossoverSay({ crossover, mode }: CopiesResult): string[] {
   if (crossover === null) return ['A write that copies was not compared with one that does not.']
   const { bytes, copyWinsUpTo, ratios } = crossover
   const at = (size: number | null): Ratio | undefined => ratios.find(one => one.bytes === size)?.ratio
@@ -146,9 +158,7 @@ export function crossoverSay({ crossover, rounds, mode }: CopiesResult): string[
       `From ${bytesText(bytes)} on not copying wins in every round: the copy takes ${timesText(from)} the time at ${bytesText(bytes)}${largest}.`,
     )
   }
-  const unclear = ratios.filter(({ verdict }) => verdict === 'unclear')
-  if (unclear.length > 0)
-    said.push(`At ${listText(unclear.map(one => bytesText(one.bytes)))}: ${orderText('unclear', rounds)}.`)
+  for (const { sizes, why } of unclearSizes(ratios)) said.push(`At ${sizes}: ${why}.`)
   if (mode === 'wire')
     said.push('This run had no device, so the copy into the kernel is in neither of the two.')
   return said
@@ -231,21 +241,19 @@ export function lossesSay(result: CopiesResult): string[] {
   const ofCopies = comparisons.filter(({ arm, against }) => COPY_STEPS[`${arm}/${against}`] !== undefined)
   if (crossover === null && ofCopies.length === 0) return ['This run did not ask.']
   const said: string[] = []
-  const sizes = (verdict: Order): string =>
-    listText(
-      (crossover?.ratios ?? []).filter(one => one.verdict === verdict).map(one => bytesText(one.bytes)),
-    )
-  if (sizes('slower') !== '')
+  const ratios = crossover?.ratios ?? []
+  const lost = listText(ratios.filter(one => one.verdict === 'slower').map(one => bytesText(one.bytes)))
+  if (lost !== '')
     said.push(
-      `At the program's edge it loses with messages of ${sizes('slower')}: a write that copies is cheaper there than one that hands its memory over.`,
+      `At the program's edge it loses with messages of ${lost}: a write that copies is cheaper there than one that hands its memory over.`,
     )
-  if (sizes('unclear') !== '')
-    said.push(`At the program's edge, with messages of ${sizes('unclear')}: ${orderText('unclear', rounds)}.`)
+  for (const { sizes, why } of unclearSizes(ratios))
+    said.push(`At the program's edge, with messages of ${sizes}: ${why}.`)
   const titles = titlesOf(result)
   for (const { arm, against, step, ratio, verdict } of ofCopies) {
     const pair = `${upper(step)}, ${armName(arm, titles)} over ${armName(against, titles)}: ${timesText(ratio)} the throughput`
     const wins = COPY_STEPS[`${arm}/${against}`] === 'less' ? 'faster' : 'slower'
-    if (verdict === 'unclear') said.push(`${pair}; ${orderText(verdict, rounds)}.`)
+    if (verdict === 'unclear') said.push(`${pair}; ${orderText(verdict, ratio.samples.length)}.`)
     else if (verdict !== wins) said.push(`${pair}: the side that copies more was faster in every round.`)
   }
   if (said.length > 0) return said

@@ -29,7 +29,7 @@ li { margin-bottom: .3rem; }
 a { color: var(--t0); }
 code, pre { font: .875em/1.5 ui-monospace, "SF Mono", Menlo, "Liberation Mono", monospace; }
 pre { overflow-x: auto; padding: .7rem .9rem; background: var(--band); }
-nav ol { columns: 2; column-gap: 2.5rem; padding-left: 1.3rem; font-size: .9375rem; max-width: none; }
+nav ol { columns: 2; column-gap: 2.5rem; padding-left: 0; list-style: none; font-size: .9375rem; max-width: none; }
 nav li { break-inside: avoid; }
 figure { margin: 1.4rem 0 1.6rem; overflow-x: auto; }
 .subtitle, .fine { color: var(--faint); }
