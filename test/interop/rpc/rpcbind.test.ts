@@ -163,11 +163,16 @@ withPrograms('rpcinfo of Debian asks our rpcbind', ['rpcinfo', 'python3'], () =>
   })
 
   it.each([STACK4, STACK6])('-m %s: what it was asked for', async host => {
-    await rpcinfo('-T', host === STACK4 ? 'tcp' : 'tcp6', host, String(PROGRAM), '1')
-    const text = await rpcinfo('-m', host)
-    expect(text).toMatch(/PORTMAP \(version 2\) statistics/)
-    expect(text).toMatch(/RPCBIND \(version 3\) statistics/)
-    expect(text).toMatch(/RPCBIND \(version 4\) statistics/)
+    const netid = host === STACK4 ? 'tcp' : 'tcp6'
+    await rpcinfo('-T', netid, host, String(PROGRAM), '1')
+    await rpcinfo('-p', host)
+    const table = words(await rpcinfo('-m', host))
+    const countsOf = (title: string) => table[table.findIndex(line => line.join(' ') === title) + 2]
+    // NULL, SET, UNSET (done/asked), GETPORT or GETADDR, DUMP; -p asks version 4 for the port mapper first.
+    expect(countsOf('PORTMAP (version 2) statistics')?.slice(0, 5)).toEqual(['0', '0/0', '0/0', '0/0', '1'])
+    expect(countsOf('RPCBIND (version 3) statistics')?.slice(0, 5)).toEqual(['0', '0/0', '0/0', '0/0', '0'])
+    expect(countsOf('RPCBIND (version 4) statistics')?.slice(0, 5)).toEqual(['0', '0/0', '0/0', '2/2', '0'])
+    expect(table).toContainEqual([String(PROGRAM), '1', netid, '1', '0'])
   })
 
   it('checklists 3.4-27, 4.6-44: a datagram from elsewhere neither changes an entry nor has a list sent', async () => {
@@ -232,25 +237,47 @@ withPrograms("Debian's rpcbind serves ours", ['rpcinfo', 'rpcbind', 'unshare'], 
     expect((await client.statistics()).length).toBe(3)
   })
 
-  it.each(['tcp', 'udp'] as const)(
-    'our server registers, rpcinfo finds it, and our client binds by it over %s',
-    async transport => {
+  it.each([
+    ['tcp', KERNEL4, STACK4],
+    ['udp', KERNEL4, STACK4],
+    ['tcp', KERNEL6, STACK6],
+    ['udp', KERNEL6, STACK6],
+  ] as const)(
+    'our server registers; %s at %s: rpcinfo finds and calls it there, and our client binds by it',
+    async (transport, daemonAt, address) => {
       const server = later(new RpcServer(host())).add(doubler)
       const places = await server.listen({ port: 0 })
-      const rpcbind = later(new RpcbindClient(host(), { address: KERNEL4, credentials }))
-      const registration = await RpcRegistration.start(node.runtime, rpcbind, server, places, {
-        address: STACK4,
-      })
-      const shown = async () => words((await site.run('rpcinfo', ['-p', KERNEL4]).succeeds()).stdout)
-      for (const { transport: proto, port } of places)
-        expect(await shown()).toContainEqual([String(PROGRAM), '1', proto, String(port)])
-      const port = await rpcbindLookup(host(), { address: KERNEL4 })(PROGRAM, 1, transport)
+      const rpcbind = later(new RpcbindClient(host(), { address: daemonAt, credentials }))
+      const registration = await RpcRegistration.start(node.runtime, rpcbind, server, places, { address })
+      const rpcinfo = async (...args: string[]) => (await site.run('rpcinfo', args).succeeds()).stdout
+      const six = address === STACK6 ? '6' : ''
+      for (const { transport: proto, port } of places) {
+        const there = `${address}.${port >>> 8}.${port & 255}`
+        const row = [String(PROGRAM), '1', `${proto}${six}`, there, '-', 'unknown']
+        expect(words(await rpcinfo(daemonAt))).toContainEqual(row)
+        // The port mapper knows IPv4 alone.
+        if (six === '')
+          expect(words(await rpcinfo('-p', daemonAt))).toContainEqual([
+            ...row.slice(0, 2),
+            proto,
+            String(port),
+          ])
+      }
+      // Asked for the address itself, Debian's rpcbind answers with one of its own machine; in its list stands what was registered.
+      const netid = `${transport}${six}`
+      const listed = words(await rpcinfo(daemonAt)).find(
+        line => line[0] === String(PROGRAM) && line[2] === netid,
+      )!
+      const ping = await rpcinfo('-a', listed[3]!, '-T', netid, String(PROGRAM), '1')
+      expect(ping).toContain('version 1 ready and waiting')
+      const port = await rpcbindLookup(host(), { address: daemonAt })(PROGRAM, 1, transport)
       const client = later(
-        await RpcClient.connect(host(), { address: STACK4, port, transport, program: PROGRAM, version: 1 }),
+        await RpcClient.connect(host(), { address, port, transport, program: PROGRAM, version: 1 }),
       )
       expect(await client.call(double, 21)).toBe(42)
+      expect(server.describe().find(({ name }) => name === 'DOUBLE')?.counters.calls).toBe(1)
       await registration.close()
-      expect((await shown()).filter(([program]) => program === String(PROGRAM))).toEqual([])
+      expect(words(await rpcinfo(daemonAt)).filter(([program]) => program === String(PROGRAM))).toEqual([])
     },
   )
 
