@@ -68,20 +68,24 @@ export async function rpcCalls(
   const { address, port, transport, program, version, timeoutMs } = request
   const credentials = credentialsOf(request)
   const place = port === undefined ? { lookup: rpcbindLookup(host, { address, timeoutMs }) } : { port }
-  const connecting = RpcClient.connect(host, {
+  const client = await RpcClient.connect(host, {
     address,
     transport,
     program,
     version,
     timeoutMs,
     persistent: false,
+    lazy: true,
     ...place,
     ...(credentials === null ? {} : { credentials }),
   })
-  const client = await connecting.catch(error => {
-    throw withPlace(error, request)
-  })
+  // Who gives up does not wait for a server that may never be reached.
+  const giveUp = () => client.close()
+  signal.addEventListener('abort', giveUp)
   try {
+    await client.ready().catch(error => {
+      if (!signal.aborted) throw withPlace(error, request)
+    })
     const args = Buffer.from(request.args, 'base64')
     const procedure = rawProcedure(request)
     for (let sequence = 1; sequence <= request.count && !signal.aborted; sequence++) {
@@ -93,6 +97,7 @@ export async function rpcCalls(
       if (sequence < request.count && rest > 0) await delay(rest, undefined, { signal }).catch(() => {})
     }
   } finally {
+    signal.removeEventListener('abort', giveUp)
     client.close()
   }
 }

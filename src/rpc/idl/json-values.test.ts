@@ -120,7 +120,7 @@ describe('rpc/idl/json-values', () => {
     expect(valueToJson(type, Uint8Array.of(0, 255))).toBe('hex:00ff')
     expect(valueToJson(type, new Uint8Array(64))).toBe(`hex:${'00'.repeat(64)}`)
     expect(valueToJson(type, new Uint8Array(65))).toBe(`base64:${btoa('\0'.repeat(65))}`)
-    for (const text of ['00', 'hex:0', 'hex:xx', 'base64:!', 5, null])
+    for (const text of ['00', 'hex:0', 'hex:xx', 'base64:!', 'base64:A', 'base64:AB=', 5, null])
       expect(() => valueFromJson(type, text, 'cookie')).toThrow('cookie: bytes as "hex:00ff"')
   })
 

@@ -157,13 +157,21 @@ function opaqueFromJson({ isFixed, size }: Opaque, json: unknown, place: string)
   const match = typeof json === 'string' ? /^(hex|base64|text):(.*)$/s.exec(json) : null
   if (match === null) bad(place, wanted)
   const [, form, text] = match as unknown as [string, string, string]
-  const isWhole =
-    form === 'text' ||
-    (form === 'hex' ? /^(?:[0-9a-fA-F]{2})*$/.test(text) : /^[A-Za-z0-9+/]*={0,2}$/.test(text))
+  const isWhole = form === 'text' || (form === 'hex' ? /^(?:[0-9a-fA-F]{2})*$/.test(text) : isBase64(text))
   if (!isWhole) bad(place, wanted)
   const bytes = bytesOf(form, text)
   if (isFixed && bytes.length !== size) bad(place, `${size} bytes, not ${bytes.length}`)
   return bytes
+}
+
+/** In whole bytes, with its padding or without. */
+function isBase64(text: string): boolean {
+  const digits = text.replace(/={1,2}$/, '').length
+  return (
+    /^[A-Za-z0-9+/]*={0,2}$/.test(text) &&
+    digits % 4 !== 1 &&
+    (digits === text.length || text.length % 4 === 0)
+  )
 }
 
 function bytesOf(form: string, text: string): Uint8Array {
