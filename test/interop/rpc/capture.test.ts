@@ -160,6 +160,10 @@ describe.skipIf(reason !== '')(titled('RPC in a capture, as tshark sees it', rea
         'data: 3001 bytes',
         'item: second',
         'why: why not',
+        'size: 4000000000',
+        'unit: cubit',
+        'known: FALSE',
+        'total: 18446744073709551615',
       ])
         expect(shown).toContain(line)
       if (transport === 'tcp') expect(shown).toContain('result: 1048576 bytes')

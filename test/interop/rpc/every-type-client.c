@@ -56,6 +56,45 @@ static void echo(void) {
   }
 }
 
+/* What the second union is, and the rest with it, comes back as it was. */
+static void exchange(u_int size) {
+  static quad_t later = -9223372036854775807LL - 1;
+  static matrix grids[] = {{.rows = {{1, 2, 3, 4}, {5, 6, 7, 8}}}, {.rows = {{-1, -2, -3, -4}, {-5, -6, -7, -8}}}};
+  static float halves[] = {0.5f, -1.5f, 1e30f};
+  static bool_t flags[] = {TRUE, FALSE, TRUE};
+  static handle places[2];
+  places[1][31] = 9;
+  more all = {0}, same = {0};
+  all.answer.known = size != 0;
+  if (size != 0) all.answer.maybe_u.value = 1.0 / size;
+  all.length.size = size;
+  if (size == 4000000000u) all.length.measure_u.unit = "cubit";
+  else if (size != 0) all.length.measure_u.grid = grids[1];
+  all.later = size == 0 ? NULL : &later;
+  all.grids.grids_len = size == 0 ? 0 : 2;
+  all.grids.grids_val = grids;
+  all.words[0] = 0xffffffffu;
+  all.words[1] = size;
+  all.halves.halves_len = 3;
+  all.halves.halves_val = halves;
+  all.flags.flags_len = 3;
+  all.flags.flags_val = flags;
+  all.paints[0] = BLUE;
+  all.paints[1] = RED;
+  all.places.places_len = 2;
+  all.places.places_val = places;
+  all.total = 18446744073709551615ULL;
+  must(et_more_1(all, &same, client), "more");
+  char ours[4096], theirs[4096];
+  XDR xdr;
+  xdrmem_create(&xdr, ours, sizeof ours, XDR_ENCODE);
+  EXPECT(xdr_more(&xdr, &all));
+  u_int length = xdr_getpos(&xdr);
+  xdrmem_create(&xdr, theirs, sizeof theirs, XDR_ENCODE);
+  EXPECT(xdr_more(&xdr, &same) && xdr_getpos(&xdr) == length);
+  EXPECT(memcmp(ours, theirs, length) == 0);
+}
+
 static void types(void) {
   quad_t big = 0;
   must(et_null_1(NULL, client), "null");
@@ -95,6 +134,9 @@ static void types(void) {
   tree leaf = {2, NULL, NULL}, root = {1, &leaf, NULL}, turned = {0};
   must(et_mirror_1(root, &turned, client), "mirror");
   EXPECT(turned.value == 1 && turned.left == NULL && turned.right->value == 2 && turned.right->left == NULL);
+  exchange(0);
+  exchange(1);
+  exchange(4000000000u);
   CLIENT *third = dial(EVERY_TYPE, EVERY_TYPE_V3);
   int three = 0;
   must(et_three_3(&three, third), "three");

@@ -1,7 +1,7 @@
 // Made from every-type.x by putnext rpcgen. Edits are lost when it runs again.
 import type { RpcCaller, RpcCallOptions } from '../../../src/rpc/stub-types.ts'
 import { everyTypeV1Procedures, everyTypeV3Procedures } from './every-type-procedures.ts'
-import type { Blob, Color, Everything, Lookup, Matrix, Name, Tree } from './every-type-types.ts'
+import type { Blob, Color, Everything, Lookup, Matrix, More, Name, Tree } from './every-type-types.ts'
 
 /** Calls version 1 of EVERY_TYPE: each method is a procedure on the other side. */
 export class EveryTypeV1Client {
@@ -71,6 +71,10 @@ export class EveryTypeV1Client {
   /** The sum of all bytes. */
   sum(argument: Blob, options?: RpcCallOptions): Promise<number> {
     return this.#caller.call(everyTypeV1Procedures.sum, argument, options)
+  }
+
+  more(argument: More, options?: RpcCallOptions): Promise<More> {
+    return this.#caller.call(everyTypeV1Procedures.more, argument, options)
   }
 
   /** Answered with AUTH_TOOWEAK. */

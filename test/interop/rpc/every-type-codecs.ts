@@ -2,11 +2,15 @@
 import {
   type XdrCodec,
   xdrArrayFixed,
+  xdrBool,
   xdrEnum,
+  xdrFloat,
+  xdrHyper,
   xdrInt,
   xdrOpaque,
   xdrOpaqueFixed,
   xdrString,
+  xdrUint,
 } from '../../../src/rpc/xdr/index.ts'
 import {
   type Blob,
@@ -16,6 +20,9 @@ import {
   type Handle,
   type Lookup,
   type Matrix,
+  type Maybe,
+  type Measure,
+  type More,
   type Name,
   type Result,
   type Row,
@@ -155,6 +162,81 @@ export const everythingXdr: XdrCodec<Everything> = {
       root: xdr.optional('root', treeXdr),
       entries: xdr.list('entries', entryXdr),
       outcome: xdr.nested('outcome', resultXdr),
+    }
+  },
+}
+
+export const maybeXdr: XdrCodec<Maybe> = {
+  encode(xdr, value) {
+    xdr.putBool('known', value.known)
+    switch (value.known) {
+      case true:
+        xdr.putDouble('value', value.value)
+        break
+    }
+  },
+  decode(xdr) {
+    const discriminant = xdr.bool('known')
+    switch (discriminant) {
+      case true:
+        return { known: discriminant, value: xdr.double('value') }
+      case false:
+        return { known: discriminant }
+    }
+  },
+}
+
+export const measureXdr: XdrCodec<Measure> = {
+  encode(xdr, value) {
+    xdr.putUint('size', value.size)
+    switch (value.size) {
+      case 0:
+        break
+      case 4000000000:
+        xdr.putString('unit', (value as { readonly unit: string }).unit)
+        break
+      default:
+        xdr.putNested('grid', (value as { readonly grid: Matrix }).grid, matrixXdr)
+    }
+  },
+  decode(xdr) {
+    const discriminant = xdr.uint('size')
+    switch (discriminant) {
+      case 0:
+        return { size: discriminant }
+      case 4000000000:
+        return { size: discriminant, unit: xdr.string('unit') }
+      default:
+        return { size: discriminant, grid: xdr.nested('grid', matrixXdr) }
+    }
+  },
+}
+
+export const moreXdr: XdrCodec<More> = {
+  encode(xdr, value) {
+    xdr.putNested('answer', value.answer, maybeXdr)
+    xdr.putNested('length', value.length, measureXdr)
+    xdr.putOptional('later', value.later, xdrHyper)
+    xdr.putArray('grids', value.grids, matrixXdr, 4)
+    xdr.putArrayFixed('words', value.words, xdrUint, 2)
+    xdr.putArray('halves', value.halves, xdrFloat)
+    xdr.putArray('flags', value.flags, xdrBool, 8)
+    xdr.putArrayFixed('paints', value.paints, colorXdr, 2)
+    xdr.putArray('places', value.places, handleXdr)
+    xdr.putUhyper('total', value.total)
+  },
+  decode(xdr) {
+    return {
+      answer: xdr.nested('answer', maybeXdr),
+      length: xdr.nested('length', measureXdr),
+      later: xdr.optional('later', xdrHyper),
+      grids: xdr.array('grids', matrixXdr, 4),
+      words: xdr.arrayFixed('words', xdrUint, 2),
+      halves: xdr.array('halves', xdrFloat),
+      flags: xdr.array('flags', xdrBool, 8),
+      paints: xdr.arrayFixed('paints', colorXdr, 2),
+      places: xdr.array('places', handleXdr),
+      total: xdr.uhyper('total'),
     }
   },
 }

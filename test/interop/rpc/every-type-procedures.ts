@@ -16,10 +16,11 @@ import {
   everythingXdr,
   lookupXdr,
   matrixXdr,
+  moreXdr,
   nameXdr,
   treeXdr,
 } from './every-type-codecs.ts'
-import type { Blob, Color, Everything, Lookup, Matrix, Name, Tree } from './every-type-types.ts'
+import type { Blob, Color, Everything, Lookup, Matrix, More, Name, Tree } from './every-type-types.ts'
 
 export const EVERY_TYPE = 536874622
 export const EVERY_TYPE_V1 = 1
@@ -172,6 +173,15 @@ export const everyTypeV1Procedures = {
     argument: blobXdr,
     result: xdrUint,
   } satisfies RpcProcedure<Blob, number>,
+  more: {
+    name: 'ET_MORE',
+    program: 536874622,
+    version: 1,
+    procedure: 15,
+    isIdempotent: false,
+    argument: moreXdr,
+    result: moreXdr,
+  } satisfies RpcProcedure<More, More>,
   /** Answered with AUTH_TOOWEAK. */
   weak: {
     name: 'ET_WEAK',

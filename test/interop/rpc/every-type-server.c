@@ -94,6 +94,10 @@ bool_t et_sum_1_svc(blob a, u_int *result, struct svc_req *call) {
   for (u_int i = 0; i < a.blob_len; i++) *result += (u_char)a.blob_val[i];
   return TRUE;
 }
+bool_t et_more_1_svc(more all, more *result, struct svc_req *call) {
+  *result = all;
+  return TRUE;
+}
 bool_t et_weak_1_svc(void *result, struct svc_req *call) {
   svcerr_auth(call->rq_xprt, AUTH_TOOWEAK);
   return FALSE;

@@ -1,7 +1,7 @@
 // Made from every-type.x by putnext rpcgen. Edits are lost when it runs again.
 import { type Awaitable, type RpcContext, type RpcService, rpcHandler } from '../../../src/rpc/stub-types.ts'
 import { everyTypeV1Procedures, everyTypeV3Procedures } from './every-type-procedures.ts'
-import type { Blob, Color, Everything, Lookup, Matrix, Name, Tree } from './every-type-types.ts'
+import type { Blob, Color, Everything, Lookup, Matrix, More, Name, Tree } from './every-type-types.ts'
 
 /** What a server of version 1 of EVERY_TYPE implements. */
 export interface EveryTypeV1Service {
@@ -21,6 +21,7 @@ export interface EveryTypeV1Service {
   blob(argument: number, context: RpcContext): Awaitable<Blob>
   /** The sum of all bytes. */
   sum(argument: Blob, context: RpcContext): Awaitable<number>
+  more(argument: More, context: RpcContext): Awaitable<More>
   /** Answered with AUTH_TOOWEAK. */
   weak(context: RpcContext): Awaitable<void>
   /** Answered with SYSTEM_ERR. */
@@ -49,6 +50,7 @@ export function everyTypeV1Service(service: EveryTypeV1Service): RpcService {
       rpcHandler(everyTypeV1Procedures.mirror, (argument, context) => service.mirror(argument, context)),
       rpcHandler(everyTypeV1Procedures.blob, (argument, context) => service.blob(argument, context)),
       rpcHandler(everyTypeV1Procedures.sum, (argument, context) => service.sum(argument, context)),
+      rpcHandler(everyTypeV1Procedures.more, (argument, context) => service.more(argument, context)),
       rpcHandler(everyTypeV1Procedures.weak, (_argument, context) => service.weak(context)),
       rpcHandler(everyTypeV1Procedures.fail, (_argument, context) => service.fail(context)),
     ],

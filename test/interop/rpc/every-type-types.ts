@@ -64,3 +64,23 @@ export interface Everything {
   readonly entries: readonly Entry[]
   readonly outcome: Result
 }
+
+export type Maybe = { readonly known: true; readonly value: number } | { readonly known: false }
+
+export type Measure =
+  | { readonly size: 0 }
+  | { readonly size: 4000000000; readonly unit: string }
+  | { readonly size: number; readonly grid: Matrix; readonly unit?: never }
+
+export interface More {
+  readonly answer: Maybe
+  readonly length: Measure
+  readonly later: bigint | null
+  readonly grids: readonly Matrix[]
+  readonly words: readonly number[]
+  readonly halves: readonly number[]
+  readonly flags: readonly boolean[]
+  readonly paints: readonly Color[]
+  readonly places: readonly Handle[]
+  readonly total: bigint
+}

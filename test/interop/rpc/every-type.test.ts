@@ -21,7 +21,7 @@ import { everythingXdr } from './every-type-codecs.ts'
 import { EveryTypePrograms, everyTypeService, numbered } from './every-type-peer.ts'
 import { EVERY_TYPE } from './every-type-procedures.ts'
 import { everyTypeV1Service, everyTypeV3Service } from './every-type-server.ts'
-import { Color, type Everything } from './every-type-types.ts'
+import { Color, type Everything, type More } from './every-type-types.ts'
 import { framed, lackingXdrPeer, unframed } from './xdr-peer.ts'
 
 const reason = [lacking(), lackingXdrPeer(), ON_KERNEL ? 'it is about our stack' : '']
@@ -56,6 +56,44 @@ function samples(seed: number): Everything[] {
     outcome: 'why' in plain.outcome ? { ...plain.outcome, why: cText(plain.outcome.why) } : plain.outcome,
   }))
 }
+
+/** Unions by a boolean and by an unsigned number, and collections of what is no plain value. */
+const GRID = {
+  rows: [
+    [1, 2, 3, 4],
+    [-5, -6, -7, -8],
+  ],
+}
+const LEAST: More = {
+  answer: { known: false },
+  length: { size: 0 },
+  later: null,
+  grids: [],
+  words: [0, 2 ** 32 - 1],
+  halves: [],
+  flags: [],
+  paints: [Color.RED, Color.BLUE],
+  places: [],
+  total: 0n,
+}
+const MORE: readonly More[] = [
+  LEAST,
+  {
+    ...LEAST,
+    length: { size: 4_000_000_000, unit: 'Elle' },
+    grids: [GRID, GRID],
+    flags: [true, false, true],
+  },
+  {
+    ...LEAST,
+    answer: { known: true, value: -1 / 3 },
+    length: { size: 7, grid: GRID },
+    later: -(2n ** 63n),
+    halves: [0.5, -1.5, 2 ** 100],
+    places: [numbered(32), new Uint8Array(32)],
+    total: 2n ** 64n - 1n,
+  },
+]
 
 const WAYS = [
   { transport: 'tcp', family: 'IPv4', stack: STACK4, kernel: KERNEL4 },
@@ -202,6 +240,7 @@ describe.skipIf(reason !== '')(titled('an interface of every type, with C', reas
         left: null,
         right: leaf,
       })
+      for (const value of MORE) expect(await calc.more(value)).toEqual(value)
       expect(await new EveryTypeV3Client(client).etThree()).toBe(3)
     })
 
