@@ -25,16 +25,18 @@ program CALC_PROG { version CALC_V1 { answer ASK(ask) = 1; int SUM(int a, int b)
 
 const words = (...values: number[]): number[] =>
   values.flatMap(value => [value >>> 24, (value >> 16) & 255, (value >> 8) & 255, value & 255])
-const text = (value: string): number[] => [
-  ...words(value.length),
-  ...Buffer.from(value),
-  ...new Array(-value.length & 3).fill(0),
-]
+const text = (value: string): number[] => {
+  const bytes = Buffer.from(value)
+  return [...words(bytes.length), ...bytes, ...new Array(-bytes.length & 3).fill(0)]
+}
 const call = (xid: number, procedure: number, body: number[]): number[] => [
   ...words(xid, 0, 2, 0x20000001, 1, procedure, 0, 0, 0, 0),
   ...body,
 ]
-const reply = (xid: number, body: number[]): number[] => [...words(xid, 1, 0, 0, 0, 0), ...body]
+const reply = (xid: number, body: number[], status = 0): number[] => [
+  ...words(xid, 1, 0, 0, 0, status),
+  ...body,
+]
 
 /** An IPv4 and UDP header in front; the ports are nobody's. */
 function datagram(payload: number[], isReply: boolean): Uint8Array {
@@ -104,7 +106,7 @@ describe(`interop/rpc: the dissector in tshark${why}`, () => {
       ...words(2, 1),
       ...text('first'),
       ...words(1),
-      ...text('second'),
+      ...text('zweité'),
       ...words(0, 3),
       1,
       2,
@@ -117,6 +119,7 @@ describe(`interop/rpc: the dissector in tshark${why}`, () => {
       datagram(reply(7, words(2, 0, 42)), true),
       datagram(call(8, 2, words(20, -3)), false),
       datagram(reply(8, words(17)), true),
+      datagram(reply(8, [], 5), true),
       datagram(call(9, 1, words(2, 1, 0x7fff_ffff)), false),
     ]
     const file = join(directory, 'calc.pcapng')
@@ -132,7 +135,7 @@ describe(`interop/rpc: the dissector in tshark${why}`, () => {
       'Procedure: ASK',
       'c: RED (2)',
       'name: first',
-      'name: second',
+      'name: zweité',
       'next: none',
       'data: 3 bytes',
       'b: TRUE',
@@ -140,8 +143,17 @@ describe(`interop/rpc: the dissector in tshark${why}`, () => {
       'a: 20',
       'b: -3',
       'result: 17',
+      'Accept status: SYSTEM_ERR (5)',
     ])
       expect(shown).toContain(`${line}\n`)
+    // The last field of a struct is beside its others; only the rest of a list is beside its entry.
+    const indentation = (line: string): number =>
+      stdout
+        .split('\n')
+        .find(each => each.endsWith(line))!
+        .search(/\S/)
+    expect(indentation('b: TRUE')).toBe(indentation('data: 3 bytes'))
+    expect(indentation('name: zweité')).toBe(indentation('name: first'))
     expect(shown).toContain('a length of 2147483647 with 0 bytes left')
   })
 })

@@ -41,10 +41,11 @@ V[536874622 .. "." .. 3] = {name = "EVERY_TYPE version 3", procedures = {
   [1] = {name = "ET_THREE", arguments = {}, result = {kind = "int"}},
 }}
 local proto = Proto(NAME, TITLE)
+local STATUS = {[0] = "SUCCESS", [1] = "PROG_UNAVAIL", [2] = "PROG_MISMATCH", [3] = "PROC_UNAVAIL", [4] = "GARBAGE_ARGS", [5] = "SYSTEM_ERR"}
 local f = {
   xid = ProtoField.uint32(NAME .. ".xid", "XID", base.HEX),
   procedure = ProtoField.string(NAME .. ".procedure", "Procedure"),
-  status = ProtoField.uint32(NAME .. ".accept_status", "Accept status", base.DEC),
+  status = ProtoField.uint32(NAME .. ".accept_status", "Accept status", base.DEC, STATUS),
   value = ProtoField.string(NAME .. ".value", "Value"),
 }
 proto.fields = {f.xid, f.procedure, f.status, f.value}
@@ -75,6 +76,17 @@ local value -- value(r, tree, name, type, depth): adds one value to the tree, an
 
 local function leaf(tree, range, name, shown)
   tree:add(f.value, range, shown, name .. ": " .. shown)
+end
+
+local function behindNames(type)
+  while type.kind == "named" do type = T[type.name] end
+  return type
+end
+
+-- A pointer to another one of the same struct.
+local function leadsTo(type, struct)
+  local pointer = behindNames(type)
+  return pointer.kind == "optional" and behindNames(pointer.of) == struct
 end
 
 local readers = {
@@ -122,7 +134,7 @@ local readers = {
   end,
   ["string"] = function(r, tree, name)
     local range = bytes(r, take(r, 4):uint())
-    leaf(tree, range or r.tvb(r.at - 4, 4), name, range and range:string() or "")
+    leaf(tree, range or r.tvb(r.at - 4, 4), name, range and range:string(ENC_UTF_8) or "")
   end,
   ["opaque"] = function(r, tree, name)
     local size = take(r, 4):uint()
@@ -151,8 +163,8 @@ local readers = {
   ["struct"] = function(r, tree, name, type, depth)
     local branch = r.left > 0 and tree:add(proto, r.tvb(r.at), name) or tree
     for i, field in ipairs(type.fields) do
-      -- The rest of a linked list is shown beside its entry, not within: lists are long.
-      local isRest = i == #type.fields and i > 1
+      -- The rest of a list is shown beside its entry, not within: lists are long.
+      local isRest = i == #type.fields and i > 1 and leadsTo(field.type, type)
       value(r, isRest and tree or branch, field.name, field.type, isRest and depth or depth + 1)
     end
   end,
@@ -169,7 +181,7 @@ value = function(r, tree, name, type, depth)
   if depth > MAX_DEPTH then error({at = r.at, text = "nested too deeply"}) end
   r.values = r.values + 1
   if r.values > 10000 then error({at = r.at, text = "too many values to show"}) end
-  while type.kind == "named" do type = T[type.name] end
+  type = behindNames(type)
   return readers[type.kind](r, tree, name, type, depth)
 end
 
@@ -199,10 +211,14 @@ local function reply(r, tree, key, pinfo)
   local name = procedure and procedure.name or ("procedure " .. key.procedure)
   tree:add(f.procedure, r.tvb(r.start, 4), name)
   pinfo.cols.info = name .. " reply"
-  if take(r, 4):uint() ~= 0 then return end
+  if take(r, 4):uint() ~= 0 then
+    pinfo.cols.info = name .. " reply: denied"
+    return
+  end
   skipAuth(r)
   local range = take(r, 4)
   tree:add(f.status, range)
+  if range:uint() ~= 0 then pinfo.cols.info = name .. " reply: " .. (STATUS[range:uint()] or "?") end
   if range:uint() == 0 and procedure then value(r, tree, "result", procedure.result, 0) end
 end
 
