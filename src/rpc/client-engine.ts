@@ -47,6 +47,9 @@ export const CLIENT_COUNTERS = [
   ...REPLY_COUNTERS,
 ] as const
 
+/** A server that gives sessions and knows none of them is told by a call that it has answered. */
+const REJECTIONS_MAX = 4
+
 /** Told when it can be called, or why not. */
 export interface ReadyWaiter {
   resolve(): void
@@ -193,20 +196,23 @@ export class ClientEngine implements ConnectionOwner, DueHandler<Call>, ReplySin
       if (call.message !== null) this.core.again(call)
       else this.fail(call, unknownOutcome(error.code, call.procedure.name, 'the connection was lost', error))
     }
-    if (this.settings.persistent) return
-    this.failWaiting(error)
+    if (!this.settings.persistent) this.failUnreachable(error)
   }
 
   failed(error: StackError): void {
     this.counters['connections-failed']++
     this.runtime.refresh()
     for (const { reject } of this.waiters.splice(0)) reject(error)
-    if (!this.settings.persistent) this.failWaiting(error)
+    if (!this.settings.persistent) this.failUnreachable(error)
   }
 
-  private failWaiting(error: StackError): void {
+  private failUnreachable(error: StackError): void {
+    this.failWaiting(error.code, `the server cannot be reached: ${error.message}`, error)
+  }
+
+  private failWaiting(code: StackError['code'], why: string, cause: unknown): void {
     for (let call = this.core.firstWaiting(); call !== null; call = this.core.firstWaiting())
-      this.failEither(call, error.code, `the server cannot be reached: ${error.message}`, error)
+      this.failEither(call, code, why, cause)
   }
 
   troubled(error: StackError): void {
@@ -262,7 +268,13 @@ export class ClientEngine implements ConnectionOwner, DueHandler<Call>, ReplySin
     this.connection.proved()
     if (call === this.asking) return this.sessionAnswered(call, null)
     const isAuth = reply.reply === MSG_DENIED && reply.status === AUTH_ERROR
-    if (isAuth && reply.authStatus === AUTH_REJECTEDCRED && call.inSession) this.sessionRejected(call)
+    if (
+      isAuth &&
+      reply.authStatus === AUTH_REJECTEDCRED &&
+      call.inSession &&
+      ++call.rejections <= REJECTIONS_MAX
+    )
+      this.sessionRejected(call)
     else this.fail(call, answerError(call.procedure.name, reply))
   }
 
@@ -273,7 +285,14 @@ export class ClientEngine implements ConnectionOwner, DueHandler<Call>, ReplySin
     this.over(call)
     session.answered(verifier)
     counters[session.isBound ? 'sessions' : 'sessions-denied']++
-    this.flowOn()
+    if (session.isReady) this.flowOn()
+    else this.failWithoutSession()
+  }
+
+  private failWithoutSession(): void {
+    const why = 'the server gives no session, and none of its calls may go without'
+    for (const { reject } of this.waiters.splice(0)) reject(new StackError('ERR_NOT_SUPPORTED', why))
+    this.failWaiting('ERR_NOT_SUPPORTED', why, null)
   }
 
   /**
@@ -407,8 +426,7 @@ export class ClientEngine implements ConnectionOwner, DueHandler<Call>, ReplySin
     const why = 'the client was closed'
     for (let call = core.firstSent(); call !== null; call = core.firstSent())
       this.failEither(call, 'ERR_STREAM_CLOSED', why, null)
-    for (let call = core.firstWaiting(); call !== null; call = core.firstWaiting())
-      this.failEither(call, 'ERR_STREAM_CLOSED', why, null)
+    this.failWaiting('ERR_STREAM_CLOSED', why, null)
     for (const { reject } of this.waiters.splice(0)) reject(new StackError('ERR_STREAM_CLOSED', why))
     this.connection.close()
   }

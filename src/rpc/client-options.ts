@@ -14,9 +14,9 @@ export interface RpcClientOptions {
   readonly timeoutMs?: number
   /**
    * Asks the server for a session, under which each call runs once at the most however often it is sent. With a server that has no sessions it is
-   * without effect: see `isAtMostOnce`.
+   * without effect: see `isAtMostOnce`. With `'required'` no call goes without one: it is refused where a server gives none, or no more than it has.
    */
-  readonly atMostOnce?: boolean
+  readonly atMostOnce?: boolean | 'required'
   /** Whether calls wait, until their deadline, for a server that cannot be reached: true by default. Otherwise they fail when it refuses. */
   readonly persistent?: boolean
   /** UDP: milliseconds until a call is sent again, 500 by default, and the most that this grows to, 8,000. A quarter more or less each time. */
@@ -56,7 +56,7 @@ export interface ClientSettings {
   readonly version: number
   readonly credentials: OpaqueAuth
   readonly timeoutUs: number
-  readonly atMostOnce: boolean
+  readonly atMostOnce: boolean | 'required'
   readonly persistent: boolean
   readonly retransmitUs: number
   readonly retransmitMaxUs: number
@@ -72,7 +72,7 @@ export function clientSettings(options: RpcClientOptions): ClientSettings {
   const { program = -1, version = -1, credentials = NO_AUTH, atMostOnce = false } = options
   const retransmitUs = microseconds('retransmitMs', options.retransmitMs, 500)
   const reconnectUs = microseconds('reconnectMs', options.reconnectMs, 100)
-  if (atMostOnce) checkSession(options, credentials)
+  if (atMostOnce !== false) checkSession(options, credentials)
   return {
     program,
     version,

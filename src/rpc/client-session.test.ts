@@ -99,6 +99,27 @@ describe.each(TRANSPORTS)('rpc/client-session over %s: asking', transport => {
     },
   )
 
+  it.each(['answers NULL as any server does', 'denies it'])(
+    'a server that %s, and a session is required: the call is refused, not sent, and the next one asks again',
+    async how => {
+      const { client, server, pass, finish } = clientRig(transport, { ...OPTIONS, atMostOnce: 'required' })
+      server.onCall = call => (how === 'denies it' ? deny(call, AUTH_TOOWEAK) : succeed(call, 0))
+      for (let i = 0; i < 2; i++) {
+        const failure = failureOf(client.call(DOUBLE, 4))
+        await pass(4)
+        expect(await failure).toMatchObject({ outcome: 'refused', code: 'ERR_NOT_SUPPORTED' })
+        // Nothing is asked for nobody.
+        await pass(5_000)
+      }
+      const failed = expect(client.ready()).rejects.toMatchObject({ code: 'ERR_NOT_SUPPORTED' })
+      await pass(4)
+      await failed
+      expect(server.calls.map(({ procedure }) => procedure)).toEqual([0, 0, 0])
+      expect([client.isAtMostOnce, client.counters['sessions-denied']]).toEqual([false, 3])
+      finish()
+    },
+  )
+
   it('ready() fails if nobody answers, and a call waits until its deadline: it was not sent', async () => {
     const { client, server, pass, finish } = clientRig(transport, { ...OPTIONS, timeoutMs: 500 })
     const failure = failureOf(client.call(DOUBLE, 1, { timeoutMs: 300 }))

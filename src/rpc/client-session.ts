@@ -2,7 +2,7 @@
  * A client's half of a session: under which credentials calls go, and whether they may go. See `session-wire.ts` for what both halves say.
  *
  * A client that wants no session is ready from the first. One that wants one asks when it has a channel; a server that gives none is served
- * as any client does. A session that the server does not know any more is asked for anew, and every call belongs to the epoch under which it was sent.
+ * as any client does, unless it has to be one: then nothing is sent, and the next call asks again. A session that the server does not know any more is asked for anew, and every call belongs to the epoch under which it was sent.
  */
 import { assert } from '../base/assert.ts'
 import type { Random } from '../base/prng.ts'
@@ -26,13 +26,15 @@ export class ClientSession {
   /** How far the xids of outstanding calls may reach. */
   windowCalls = WINDOW_WITHOUT
   private state: State
+  private readonly isRequired: boolean
   private boot: number
   private readonly plain: OpaqueAuth
   private readonly sessionVerifier = new SessionVerifier()
 
   /** @param wanted - whether to ask for one; @param credentials - AUTH_NONE or AUTH_SYS if it is wanted */
-  constructor(wanted: boolean, credentials: OpaqueAuth, random: Random) {
-    this.state = wanted ? 'none' : 'without'
+  constructor(wanted: boolean | 'required', credentials: OpaqueAuth, random: Random) {
+    this.state = wanted === false ? 'without' : 'none'
+    this.isRequired = wanted === 'required'
     this.plain = credentials
     this.credentials = credentials
     this.boot = random.int32()
@@ -69,7 +71,7 @@ export class ClientSession {
     this.epoch++
     const handle = verifier?.flavor === AUTH_SHORT ? readSessionHandle(verifier.body) : null
     if (verifier === null || handle === null) {
-      this.state = 'without'
+      this.state = this.isRequired ? 'none' : 'without'
       this.credentials = this.plain
       this.windowCalls = WINDOW_WITHOUT
       return

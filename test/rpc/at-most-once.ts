@@ -118,8 +118,10 @@ class Campaign {
     const { client, server } = this.world
     const address = server.address
     const common = { address, port: PORT, transport, program: PROGRAM, version: VERSION, lazy: true }
+    // A client without a session is an ordinary one, which would go on in the second best way.
+    const atMostOnce = session ? 'required' : false
     for (let i = 0; i < clients; i++) {
-      const made = RpcClient.connect(client, { ...common, atMostOnce: session, retransmitMs: 60 })
+      const made = RpcClient.connect(client, { ...common, atMostOnce, retransmitMs: 60 })
       // With `lazy` nothing is waited for.
       this.clients.push(await made)
     }

@@ -65,7 +65,7 @@ function sessions(random: Prng, transport: 'tcp' | 'udp', seed: number): AtMostO
       atMostOnce: {
         windowCalls: between(random, 4, 256),
         sessionIdleMs: random.below(2) === 0 ? between(random, 50, 2_000) : 300_000,
-        maxSessions: random.below(4) === 0 ? 2 : 1_024,
+        maxSessions: random.below(4) === 0 ? 3 : 1_024,
       },
     },
   }
