@@ -21,6 +21,8 @@ export interface ChannelOwner {
   readonly counters: Record<ServerCounter, number>
   /** A message came. @param mp - consumed */
   take(from: ServerChannel, mp: Mblk): void
+  /** Its first message came. */
+  spoke(channel: ServerChannel): void
   /** It can be used no more. */
   gone(channel: ServerChannel): void
   /** Calls of it that waited for its answers to be taken may be begun again. */
@@ -33,6 +35,8 @@ export class ServerChannel {
   readonly credentials = new LastCredentials()
   /** Its answers are not taken: no more is read. */
   isHeld = false
+  /** A message came of it. */
+  hasSpoken = false
   /** It is gone. */
   isOver = false
   /** No more is read, since the server stops. */
@@ -103,6 +107,10 @@ export class ServerChannel {
       if (this.isHeld || this.isOver || this.isStopping) return
       const mp = channel.receive()
       if (mp === null) return
+      if (!this.hasSpoken) {
+        this.hasSpoken = true
+        owner.spoke(this)
+      }
       owner.take(this, mp)
     }
     // Others have their turn first: to be set again is to be called again, by the run queue.

@@ -199,10 +199,29 @@ describe('rpc/server: stopping', () => {
 
   it('one connection more than may be is reset', async () => {
     const { bench } = gated({}, { maxConnections: 1 })
-    const [a, b] = [bench.connect(), bench.connect()]
+    const a = bench.connect()
+    a.call(0)
+    bench.settle()
+    const b = bench.connect()
     bench.settle()
     expect([a.isClosed, b.isClosed]).toEqual([false, true])
     expect(bench.server.counters['connections-refused']).toBe(1)
+    await bench.end()
+  })
+
+  it('those who connect and send no call do not keep out those who do: the oldest of them goes', async () => {
+    const { bench } = gated({}, { maxConnections: 3 })
+    const caller = bench.connect()
+    caller.call(0)
+    const [a, b] = [bench.connect(), bench.connect()]
+    bench.settle()
+    const c = bench.connect()
+    c.call(0)
+    bench.settle()
+    expect([caller, a, b, c].map(one => one.isClosed)).toEqual([false, true, false, false])
+    expect(c.one().status).toBe('SUCCESS')
+    expect(bench.server.counters).toMatchObject({ 'connections-displaced': 1, 'connections-refused': 0 })
+    expect(bench.server.channelCount).toBe(3)
     await bench.end()
   })
 })

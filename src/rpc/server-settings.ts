@@ -32,7 +32,7 @@ export interface RpcServerOptions {
   readonly atMostOnce?: AtMostOnceOptions
   /** Decides about credentials, beside and behind what the server knows by itself. */
   readonly authenticate?: Authenticate
-  /** Connections at the same time, 10,000 by default; one more is reset. */
+  /** Connections at the same time, 10,000 by default; for one more the oldest goes that no call came of, or it is reset. */
   readonly maxConnections?: number
   /** Replies that wait for a connection to take them, 1,024 and 4 MiB by default: beyond that its calls are not read. */
   readonly maxWaitingReplies?: number
@@ -149,6 +149,8 @@ export const SERVER_COUNTERS = [
   'no-buffers',
   'connections',
   'connections-refused',
+  /** Ended for a new one, since no call came of it. */
+  'connections-displaced',
   /** Ended since it took no reply for the time that is set. */
   'connections-stalled',
   /** Ended since what came was no record, or more than one may hold (RFC 5531 §11). */

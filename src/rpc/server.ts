@@ -62,6 +62,8 @@ export class RpcServer {
   private readonly intake: CallIntake
   private readonly owner: ChannelOwner
   private readonly channels = new Set<ServerChannel>()
+  /** Connections that no message came of yet, oldest first. */
+  private readonly silent = new Set<ServerChannel>()
   private readonly doors: ServerDoor[] = []
   /** Queues that have more to run. */
   private readonly pending = new Set<ServerQueue>()
@@ -116,6 +118,7 @@ export class RpcServer {
       settings,
       counters: this.counters,
       take: (from, mp) => this.take(from, mp),
+      spoke: channel => this.silent.delete(channel),
       gone: channel => this.gone(channel),
       released: channel => this.released(channel),
     }
@@ -167,16 +170,32 @@ export class RpcServer {
 
   /**
    * Serves a channel.
-   * @param channel - the server's from now on; reset if there are as many as may be, or the server stops
+   * @param channel - the server's from now on. If there are as many as may be, the oldest connection that has not sent a call goes for
+   * it; it is reset if there is none, or the server stops
    */
   accept(channel: RpcChannel): void {
-    if (this.stopping !== null || (channel.isStream && this.channels.size >= this.settings.maxConnections)) {
+    if (this.stopping !== null || (channel.isStream && !this.hasRoom())) {
       this.counters['connections-refused']++
       return channel.abort()
     }
-    if (channel.isStream) this.counters.connections++
-    this.channels.add(new ServerChannel(channel, this.owner))
+    const made = new ServerChannel(channel, this.owner)
+    this.channels.add(made)
+    if (channel.isStream) {
+      this.counters.connections++
+      this.silent.add(made)
+    }
     if (!this.expiryTimer.armed) this.expire(this.runtime.clock.now())
+  }
+
+  /** Those who connect and say nothing, or a byte now and then, do not keep out those who call. */
+  private hasRoom(): boolean {
+    if (this.channels.size < this.settings.maxConnections) return true
+    for (const channel of this.silent) {
+      this.counters['connections-displaced']++
+      channel.abort()
+      return true
+    }
+    return false
   }
 
   /** Channels that are open. */
@@ -260,6 +279,7 @@ export class RpcServer {
   /** A channel ended: what was not begun is not, and who works for it learns that nobody waits. */
   private gone(channel: ServerChannel): void {
     this.channels.delete(channel)
+    this.silent.delete(channel)
     for (const [queue, lane] of channel.queues) {
       for (let call = queue.remove(lane); call !== null; call = queue.remove(lane)) {
         if (call.channel !== channel && !call.channel!.isOver) this.move(call, queue)
