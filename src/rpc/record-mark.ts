@@ -4,7 +4,7 @@
  *
  * Nothing is joined: a record comes out as the blocks it came in, less the marks. One exception keeps memory bounded by
  * the record's size, whatever a peer does: pieces that hold far more memory than they have bytes may together hold
- * {@link LOOSE_BYTES} for the record that is not complete yet; those beyond are copied (at the place `stack`).
+ * {@link RecordSplitter.looseMax} for the record that is not complete yet; those beyond are copied (at the place `stack`).
  */
 import { assert } from '../base/assert.ts'
 import { allocb, dupb, freeb, freemsg } from '../streams/mblk/alloc.ts'
@@ -18,8 +18,10 @@ const LAST_FRAGMENT = 0x8000_0000
 const LENGTH_MASK = 0x7fff_ffff
 /** A piece is loose if its block is at least so many times as large. */
 const LOOSE_RATIO = 4
-/** What loose pieces of one unfinished record may hold. */
+/** What loose pieces of one unfinished record may hold in any case. */
 export const LOOSE_BYTES = 256 * 1024
+/** The same where there is memory for it: as many as come while a sender's congestion window grows. */
+export const LOOSE_BYTES_AMPLE = 1024 * 1024
 
 /** Why a stream cannot be read on; names of counters. The connection is to be closed. */
 export const RECORD_FAULTS = [
@@ -52,6 +54,8 @@ export class RecordSplitter {
   records = 0
   fragments = 0
   readonly limits: Required<RecordLimits>
+  /** What loose pieces of the record that is not complete may hold; the caller's, who knows of the others. */
+  looseMax = LOOSE_BYTES
   private readonly maxRecordBytes: number
   private readonly maxFragments: number
   /** What came and was not looked at yet. */
@@ -179,10 +183,11 @@ export class RecordSplitter {
   private isLoose(bp: Mblk, part: number): boolean {
     const { sizeClass } = bp.dblk
     // Memory that is not the arena's is no matter of bytes: of its blocks only so many may be alive, of all connections together.
-    const blockBytes = sizeClass === null ? FRAME_BLOCK_BYTES : sizeClass.blockBytes
+    const isForeign = sizeClass === null
+    const blockBytes = isForeign ? FRAME_BLOCK_BYTES : sizeClass.blockBytes
     if (part * LOOSE_RATIO > blockBytes) return false
     if (this.isLast && part === this.fragmentLeft) return false
-    if (this.looseBytes + blockBytes > LOOSE_BYTES) return true
+    if (this.looseBytes + blockBytes > (isForeign ? LOOSE_BYTES : this.looseMax)) return true
     this.looseBytes += blockBytes
     return false
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { freemsg, linkb } from '../streams/index.ts'
-import type { Arena } from '../streams/mblk/arena.ts'
+import { allocb } from '../streams/mblk/alloc.ts'
+import { type Arena, SUPER_BLOCK_BYTES } from '../streams/mblk/arena.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { messageBytes } from '../streams/mblk/message.ts'
 import { messageFrom, readMessage } from '../streams/mblk/pullup.ts'
@@ -79,6 +80,45 @@ describe('rpcmod: RFC 5531 §11', () => {
     expect(Buffer.concat(messages)).toEqual(Buffer.from(marked(...records)))
     expect(counters['out-records']).toBe(20)
     expect(counters['out-gathered']).toBe(19)
+  })
+
+  it('few small records are not copied: each goes down in the blocks it has, in order', () => {
+    const { top, bottom, arena, settle, counters, taken } = rig()
+    const records = [...Array(7)].map((_, i) => pattern(40, i))
+    for (const record of records) top.send(message(arena, record))
+    const before = { ...arena.copies.stack }
+    settle()
+    expect(arena.copies.stack).toEqual(before)
+    expect(Buffer.concat(taken(bottom))).toEqual(Buffer.from(marked(...records)))
+    expect(counters['out-gathered']).toBe(0)
+  })
+
+  it('pieces in large blocks, as they come while a congestion window grows, are not copied as long as there is memory', () => {
+    const test = makeTestRuntime({ arenaOptions: { sizeBytes: 32 * 1024 * 1024 } })
+    const { arena } = test.runtime
+    const segment = 10 * 1_448
+    const pieces = 12
+    const begin = () => {
+      const made = makeRig(test)
+      insertBetween(made, rpcmod, {})
+      made.bottom.send(message(arena, Uint8Array.of(0x80, 0x10, 0, 0)))
+      for (let i = 0; i < pieces; i++) {
+        const mp = allocb(arena, SUPER_BLOCK_BYTES)!
+        mp.wptr += segment
+        made.bottom.send(mp)
+      }
+      while (test.runtime.turn());
+      return made.stream
+    }
+    const streams = [begin(), begin(), begin()]
+    expect(arena.copies.stack.bytes).toBe(0)
+    // Where half of what unfinished records may hold is used, a record holds three such blocks and copies the rest.
+    while (arena.copies.stack.bytes === 0 && streams.length < 12) streams.push(begin())
+    const before = arena.copies.stack.bytes
+    streams.push(begin())
+    expect(arena.copies.stack.bytes - before).toBe((pieces - 3) * segment)
+    for (const stream of streams) stream.close()
+    arena.assertWhole()
   })
 
   it('bytes come up as records, however they are divided', () => {

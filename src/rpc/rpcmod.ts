@@ -1,7 +1,7 @@
 /**
  * `rpcmod`: record marking (RFC 5531 §11) as a module on a stream of bytes. Above it each M_DATA message is one record; below it is
- * what TCP carries. Records that are ready together travel together: of several, small ones are copied into one block, since a block of
- * its own costs more than copying it (at the place `stack`); large ones are marked where they lie.
+ * what TCP carries. Records that are ready together travel together: of many, small ones are copied into one block, since a block of
+ * its own costs more than copying it (at the place `stack`); others are marked where they lie.
  */
 import { type Counters, makeCounters } from '../base/counters.ts'
 import { StackError } from '../base/errors.ts'
@@ -17,6 +17,8 @@ import type { ModuleInfo } from '../streams/module.ts'
 import { putnext } from '../streams/putnext.ts'
 import { canputnext, getq, putbq, putq, type Queue } from '../streams/queue.ts'
 import {
+  LOOSE_BYTES,
+  LOOSE_BYTES_AMPLE,
   MARK_BYTES,
   markFragments,
   markRecord,
@@ -29,6 +31,8 @@ import {
 
 /** Records up to this size are gathered. */
 const GATHER_BYTES = 512
+/** So many are worth their copy: TCP sends fewer together as well, each in the blocks it has. */
+const GATHER_RECORDS = 8
 /** Of a block that records are gathered in: an Ethernet frame's worth, so that what goes out is not held up by what is still to come. */
 const BATCH_BYTES = 1_920
 /** Of the arena, what unfinished records of all connections may hold: the rest is for those that are complete, and for everybody else. */
@@ -161,6 +165,8 @@ function take(q: Queue<Rpcmod>, mp: Mblk): void {
   }
   if (broken) return freemsg(mp)
   const before = splitter.fragments
+  const { bytes, limit } = q.state.shared
+  splitter.looseMax = bytes < limit / 2 ? LOOSE_BYTES_AMPLE : LOOSE_BYTES
   splitter.push(mp)
   for (let record = splitter.next(); record !== null; record = splitter.next()) {
     counters['in-records']++
@@ -205,7 +211,8 @@ function writeService(q: Queue<Rpcmod>): void {
       break
     }
     const size = messageBytes(mp)
-    if (mp.type !== M_DATA || size === 0 || size > GATHER_BYTES || (batch === null && q.first === null)) {
+    const isFew = batch === null && q.messages + 1 < GATHER_RECORDS
+    if (mp.type !== M_DATA || size === 0 || size > GATHER_BYTES || isFew) {
       if (batch !== null) putnext(q, batch)
       batch = null
       passDown(q, mp, size)
