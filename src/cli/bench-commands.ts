@@ -80,7 +80,7 @@ const benchRpc: CommandSpec = {
     check: CHECK,
   },
   examples: [
-    { command: 'bench rpc', text: 'about five minutes, as root' },
+    { command: 'bench rpc', text: 'about eight minutes, as root' },
     { command: 'bench rpc flight --rounds 7', text: 'one scenario' },
   ],
   load: async () => (await import('./bench.ts')).benchRpc,
