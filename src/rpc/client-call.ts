@@ -46,6 +46,8 @@ export class Call extends CallSlot {
   oldestSaid = 0
   /** It asks for a session. */
   asksForSession = false
+  /** How often the server did not know the session that it went under. */
+  rejections = 0
   resolve: (value: unknown) => void = ignore
   reject: (error: unknown) => void = ignore
   signal: AbortSignal | null = null
@@ -74,6 +76,7 @@ export class Call extends CallSlot {
     this.epoch = NO_EPOCH
     this.inSession = false
     this.asksForSession = false
+    this.rejections = 0
     signal?.removeEventListener('abort', this)
     if (message !== null) freemsg(message)
   }
