@@ -3,7 +3,7 @@
 
 import { codeOnly, filesUnder, isMain, lineAt, readSource, report } from './project/source-text.mjs'
 
-const PURE_FOLDERS = ['base', 'streams', 'inet', 'rpc/xdr', 'dist']
+const PURE_FOLDERS = ['base', 'streams', 'inet', 'rpc', 'dist']
 
 /** Not cores: tests, the helpers of tests, and the adapter that stands beside each core of dist. */
 const EXEMPT = [/\.test\.ts$/, /\/testing\//, /^src\/dist\/.*\/node\.ts$/]
@@ -27,7 +27,28 @@ const IMPURE = [
  * What is allowed all the same, each with its reason.
  * @type {readonly { path: string, name: string, reason: string }[]}
  */
-export const EXCEPTIONS = []
+export const EXCEPTIONS = [
+  {
+    path: 'src/rpc/call-runner.ts',
+    name: 'a timer',
+    reason: 'a microtask, behind those of the promises that handlers wait for: the loop lets them run',
+  },
+  {
+    path: 'src/rpc/client-engine.ts',
+    name: 'a timer',
+    reason: 'an immediate, once for all results of a turn: the event loop has its turn between them',
+  },
+  {
+    path: 'src/rpc/server.ts',
+    name: 'crypto',
+    reason: 'session handles that nobody guesses; a simulation gives secretWord of its own',
+  },
+  {
+    path: 'src/rpc/rpcbind/server.ts',
+    name: 'Date',
+    reason: 'RPCBPROC_GETTIME answers the time of day; a test gives unixSeconds of its own',
+  },
+]
 
 /**
  * @param {string} root of the tree to check
