@@ -1,4 +1,5 @@
 /** `putnext rpc call`: a procedure by its interface file, arguments and result in JSON. */
+import type { RpcCallLine } from '../node/rpc-calls.ts'
 import { analyze } from '../rpc/idl/analyze.ts'
 import { DynamicCodecs } from '../rpc/idl/dynamic-codec.ts'
 import { argumentFromJson, valueFromJson, valueToJson } from '../rpc/idl/json-values.ts'
@@ -35,7 +36,7 @@ export const rpcCall: CommandRun = async invocation => {
     args: target.encode(json),
   }
   const base = await callBase(invocation)
-  const line = await callOnce(make, { ...base, ...request })
+  const line = withName(await callOnce(make, { ...base, ...request }), target)
   if (line.kind === 'failed') {
     const { outcome, status, versions } = line
     out.report({ procedure: target.name, outcome, status, versions })
@@ -48,6 +49,12 @@ export const rpcCall: CommandRun = async invocation => {
   const { from, milliseconds } = line
   out.report({ procedure: target.name, from, milliseconds, result }, () => JSON.stringify(result, null, 2))
   return EXIT_DONE
+}
+
+/** Who calls from bytes to bytes knows numbers only. */
+function withName(line: RpcCallLine, { name }: Target): RpcCallLine {
+  if (line.kind !== 'failed') return line
+  return { ...line, message: line.message.replace(/^procedure \d+ of program \d+ version \d+/, name) }
 }
 
 async function jsonArgument({ args, host }: Invocation): Promise<unknown> {
@@ -86,7 +93,7 @@ function rawTarget({ args }: Invocation): Target {
     program: programOf(program),
     version: versionOf(version),
     procedure,
-    name: `procedure ${procedure}`,
+    name: `procedure ${procedure} of program ${program} version ${version}`,
     encode: json =>
       Buffer.from(valueFromJson(BYTES, json ?? 'hex:', 'args') as Uint8Array).toString('base64'),
     decode: result => valueToJson(BYTES, Buffer.from(result, 'base64')),

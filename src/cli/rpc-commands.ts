@@ -30,7 +30,7 @@ const SERVER: Readonly<Record<string, OptionSpec>> = {
     short: 't',
     value: 'NAME',
     choices: ['tcp', 'udp'],
-    summary: 'tcp or udp',
+    summary: 'by a connection or by datagrams',
     fallback: 'tcp',
   },
   port: {
@@ -47,8 +47,8 @@ const SERVER: Readonly<Record<string, OptionSpec>> = {
     value: 'N',
     min: 0,
     max: 0xffff_ffff,
-    summary: 'say who calls (AUTH_SYS)',
-    fallback: 'nobody (AUTH_NONE)',
+    summary: 'say who calls, by AUTH_SYS',
+    fallback: 'nobody, by AUTH_NONE',
   },
 }
 

@@ -28,16 +28,37 @@ export function callMaker({ args, host, signal }: Invocation): CallMaker {
   }
   if (name !== undefined) {
     const client = new ControlClient(resolveNode(name, host.env))
-    return async (request, tell) => {
+    return helpful(`--node ${name}`, async (request, tell) => {
       for await (const line of client.rpc(request, signal)) tell(line)
-    }
+    })
   }
-  return async (request, tell) => {
+  return helpful('--kernel', async (request, tell) => {
     const kernel = kernelHost({})
     try {
       await rpcCalls(kernel, request, signal, tell)
     } finally {
       await kernel.close()
+    }
+  })
+}
+
+/** Hints are for programs, or name a command that has to be told the stack, too. */
+function helpful(stack: string, make: CallMaker): CallMaker {
+  const adapted = (hint: string | undefined): string | undefined =>
+    hint?.includes('atMostOnce')
+      ? 'it may have run: ask the server for the state before calling again, or wait for longer: --wait'
+      : hint?.replace(/"(putnext rpc info [^"]+)"/, `"$1 ${stack}"`)
+  return async (request, tell) => {
+    try {
+      await make(request, line => tell(line.kind === 'failed' ? { ...line, hint: adapted(line.hint) } : line))
+    } catch (error) {
+      if (!(error instanceof StackError)) throw error
+      const hint = adapted(error.hint)
+      throw new StackError(
+        error.code,
+        error.message,
+        hint === undefined ? { cause: error } : { cause: error, hint },
+      )
     }
   }
 }

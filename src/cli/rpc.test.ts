@@ -115,6 +115,7 @@ describe('cli/rpc info', () => {
     const { code, stderr } = await run('rpc info 10.0.0.1 -n n1 --port 112')
     expect(code).toBe(1)
     expect(stderr).toContain('nobody listens at 10.0.0.1 on tcp port 112')
+    expect(stderr).toContain('reached by its own port: --port')
     expect(await run('rpc info 10.0.0.1')).toMatchObject({ code: 2 })
     expect((await run('rpc info 10.0.0.1 --node n1 --kernel')).stderr).toContain('one of --node and --kernel')
     expect((await run('rpc info 10.0.0.1 --node n9')).code).toBe(1)
@@ -140,6 +141,10 @@ describe('cli/rpc ping', () => {
     const unknown = await run('rpc ping 10.0.0.1 nfs -n n1')
     expect(unknown).toMatchObject({ code: 1 })
     expect(unknown.stderr).toContain('program 100003 is not registered')
+    expect(unknown.stderr).toContain('hint: "putnext rpc info 10.0.0.1 --node n1" shows')
+    const elsewhere = await run('rpc ping 10.0.0.1 nfs -n n1 -p 112')
+    expect(elsewhere.stderr).toContain('nobody listens at 10.0.0.1 on tcp port 112')
+    expect(elsewhere.stderr).toContain('"putnext rpc info 10.0.0.1 --node n1" shows what an rpcbind')
   })
 
   it("through the kernel's stack", async () => {
@@ -210,12 +215,12 @@ describe('cli/rpc call', () => {
     expect(document(said)).toMatchObject({
       ok: false,
       result: { procedure: 'CALC_FAIL', outcome: 'answered', status: 'SYSTEM_ERR' },
-      error: { code: 'ERR_HOST' },
+      error: { code: 'ERR_HOST', message: 'CALC_FAIL: the server answered SYSTEM_ERR' },
     })
   })
 
   it.each([
-    [['CALC_PROG', 'ADD', '[1]'], 2, 'args: an array of 2, not of 1'],
+    [['CALC_PROG', 'ADD', '[1]'], 2, 'args: this procedure takes an array of 2 arguments, not of 1'],
     [['CALC_PROG', 'ADD', '[1, "x"]'], 2, 'a whole number'],
     [['CALC_PROG', 'ADD', '[1,'], 2, 'the arguments are no JSON'],
     [['CALC_PROG', 'SUB'], 2, 'there are CALC_ADD, CALC_FAIL'],

@@ -8,6 +8,7 @@ import { type OpaqueAuth, sysAuth } from '../rpc/auth.ts'
 import { RpcClient } from '../rpc/client.ts'
 import { RpcError, type RpcOutcome } from '../rpc/outcome.ts'
 import { rpcbindLookup } from '../rpc/rpcbind/client.ts'
+import { RPCBIND_PROGRAM } from '../rpc/rpcbind/well-known.ts'
 import type { RpcProcedure } from '../rpc/stub-types.ts'
 import type { SocketHost } from '../socket/host.ts'
 
@@ -103,13 +104,23 @@ export async function rpcCalls(
 }
 
 /** Who was refused wants to know by whom. */
-function withPlace(error: unknown, { address, port, transport }: RpcCallsRequest): unknown {
+function withPlace(error: unknown, { address, port, transport, program }: RpcCallsRequest): unknown {
   if (!(error instanceof StackError) || error.code !== 'ERR_CONN_REFUSED') return error
-  const place = port === undefined ? 'as rpcbind or as what it named' : `on ${transport} port ${port}`
-  return new StackError(error.code, `nobody listens at ${address} ${place}`, {
-    cause: error,
-    hint: `"putnext rpc info ${address}" shows what an rpcbind there knows`,
-  })
+  const told = (message: string, hint: string) => new StackError(error.code, message, { cause: error, hint })
+  if (port !== undefined) {
+    const hint =
+      program === RPCBIND_PROGRAM
+        ? 'without an rpcbind a server is reached by its own port: --port'
+        : `"putnext rpc info ${address}" shows what an rpcbind there knows`
+    return told(`nobody listens at ${address} on ${transport} port ${port}`, hint)
+  }
+  // The lookup's errors are those of its own calls.
+  if (!error.message.startsWith('connect:'))
+    return told(`no rpcbind listens at ${address}`, "give the server's port: --port")
+  return told(
+    `nobody listens at ${address} where its rpcbind says that program ${program} is`,
+    'the server is gone, and did not tell its rpcbind: start it',
+  )
 }
 
 async function one(
@@ -122,20 +133,23 @@ async function one(
   const began = performance.now()
   try {
     const result = await client.call(procedure, args, { signal })
-    const milliseconds = performance.now() - began
     return {
       kind: 'answer',
       sequence,
       from: client.peer,
-      milliseconds,
+      milliseconds: millisecondsSince(began),
       result: Buffer.from(result).toString('base64'),
     }
   } catch (error) {
     if (!(error instanceof RpcError)) throw error
     const { code, message, hint, outcome, status, versions } = error
-    const milliseconds = performance.now() - began
+    const milliseconds = millisecondsSince(began)
     return { kind: 'failed', sequence, milliseconds, code, message, hint, outcome, status, versions }
   }
+}
+
+function millisecondsSince(began: number): number {
+  return Math.round((performance.now() - began) * 1_000) / 1_000
 }
 
 function credentialsOf({ uid }: RpcCallsRequest): OpaqueAuth | null {

@@ -105,7 +105,10 @@ describe('rpc/idl/json-values', () => {
     expect(argumentFromJson(one!.parameters, true)).toBe(true)
     expect(argumentFromJson(none!.parameters, undefined)).toBeUndefined()
     expect(() => argumentFromJson(none!.parameters, 1)).toThrow('takes no arguments')
-    expect(() => argumentFromJson(add!.parameters, [1])).toThrow('args: an array of 2, not of 1')
+    expect(() => argumentFromJson(add!.parameters, [1])).toThrow(
+      'args: this procedure takes an array of 2 arguments, not of 1',
+    )
+    expect(() => argumentFromJson(add!.parameters, 5)).toThrow('takes an array of 2 arguments')
   })
 
   it('opaque: hex, base64 and text are taken; hex comes out, base64 from 65 bytes on', () => {
@@ -121,21 +124,21 @@ describe('rpc/idl/json-values', () => {
     expect(valueToJson(type, new Uint8Array(64))).toBe(`hex:${'00'.repeat(64)}`)
     expect(valueToJson(type, new Uint8Array(65))).toBe(`base64:${btoa('\0'.repeat(65))}`)
     for (const text of ['00', 'hex:0', 'hex:xx', 'base64:!', 'base64:A', 'base64:AB=', 5, null])
-      expect(() => valueFromJson(type, text, 'cookie')).toThrow('cookie: bytes as "hex:00ff"')
+      expect(() => valueFromJson(type, text, 'cookie')).toThrow(/^cookie: .* is not bytes, as "hex:00ff"/)
   })
 
   it.each([
-    ['a', { a: 1.5 }, 'value.a: a whole number'],
-    ['c', { c: 'ten' }, 'value.c: a string of decimal digits'],
-    ['c', { c: 2 ** 53 }, 'value.c: a string of decimal digits'],
-    ['flag', { flag: 1 }, 'value.flag: true or false'],
-    ['paint', { paint: 'PINK' }, 'value.paint: one of RED, GREEN, BLUE'],
-    ['title', { title: 5 }, 'value.title: a string'],
-    ['where', { where: 'hex:00' }, 'value.where: 32 bytes, not 1'],
-    ['triple', { triple: [1, 2] }, 'value.triple: an array of 3, not of 2'],
-    ['tags', { tags: ['a', 1] }, 'value.tags[1]: a string'],
-    ['entries', { entries: [{}] }, 'value.entries[0].item: a string'],
-    ['root', { root: 5 }, 'value.root: an array'],
+    ['a', { a: 1.5 }, 'value.a: 1.5 is not a whole number'],
+    ['c', { c: 'ten' }, 'value.c: "ten" is not a string of decimal digits'],
+    ['c', { c: 2 ** 53 }, 'value.c: 9007199254740992 is not a string of decimal digits'],
+    ['flag', { flag: 1 }, 'value.flag: 1 is not true or false'],
+    ['paint', { paint: 'PINK' }, 'value.paint: "PINK" is not one of RED, GREEN, BLUE'],
+    ['title', { title: 5 }, 'value.title: 5 is not a string'],
+    ['where', { where: 'hex:00' }, 'value.where: 1 bytes, must be 32'],
+    ['triple', { triple: [1, 2] }, 'value.triple: 2 elements, must be 3'],
+    ['tags', { tags: ['a', 1] }, 'value.tags[1]: 1 is not a string'],
+    ['entries', { entries: [{}] }, 'value.entries[0].item: missing, must be a string'],
+    ['root', { root: 5 }, 'value.root: 5 is not an array'],
     ['outcome', { outcome: { paint: 'GREEN', why: '' } }, 'value.outcome.why: there is no such field'],
     ['more', { more: 1 }, 'value.more: there is no such field'],
   ])('what does not fit is told with its place: %s', (_, change, message) => {
@@ -145,7 +148,7 @@ describe('rpc/idl/json-values', () => {
 
   it('a discriminant without an arm, and nesting without end', () => {
     const found = read('union u switch (int kind) { case 1: int x; }; struct t { t *a; int b; };')
-    expect(() => valueFromJson(typeNamed(found, 'u'), { kind: 2 }, 'u')).toThrow('u.kind: one of 1')
+    expect(() => valueFromJson(typeNamed(found, 'u'), { kind: 2 }, 'u')).toThrow('u.kind: 2 is not one of 1')
     let json: unknown = null
     for (let i = 0; i < 200; i++) json = { a: json, b: 0 }
     expect(() => valueFromJson(typeNamed(found, 't'), json, 't')).toThrow('nested deeper than 100')

@@ -47,13 +47,19 @@ export function argumentFromJson(parameters: readonly Field[], json: unknown): u
     throw new StackError('ERR_BAD_ARGUMENT', 'this procedure takes no arguments')
   }
   if (parameters.length === 1) return valueFromJson(parameters[0]!.type, json, parameters[0]!.name || 'args')
-  const values = tuple(json, parameters.length, 'args')
+  const values = severalArguments(json, parameters.length)
   return parameters.map(({ name, type }, at) => valueFromJson(type, values[at], name || `args[${at}]`))
+}
+
+function severalArguments(json: unknown, count: number): readonly unknown[] {
+  if (Array.isArray(json) && json.length === count) return json
+  const wanted = `this procedure takes an array of ${count} arguments`
+  return wrong('args', Array.isArray(json) ? `${wanted}, not of ${json.length}` : wanted)
 }
 
 /** @throws StackError `ERR_BAD_ARGUMENT` with the place */
 export function valueFromJson(type: WireType, json: unknown, place: string, depth = 0): unknown {
-  if (depth > DEPTH_MAX) bad(place, `nested deeper than ${DEPTH_MAX}`)
+  if (depth > DEPTH_MAX) wrong(place, `nested deeper than ${DEPTH_MAX}`)
   const real = behindNames(type)
   const list = listEntryOf(real)
   const inner = (of: WireType) => (one: unknown, at: number) =>
@@ -61,11 +67,11 @@ export function valueFromJson(type: WireType, json: unknown, place: string, dept
   if (list !== null) return array(json, place).map(inner({ kind: 'named', type: list }))
   switch (real.kind) {
     case 'void':
-      return json === undefined || json === null ? undefined : bad(place, 'there is no value here')
+      return json === undefined || json === null ? undefined : wrong(place, 'there is no value here')
     case 'primitive':
       return primitiveFromJson(real.primitive, json, place)
     case 'string':
-      return typeof json === 'string' ? json : bad(place, 'a string')
+      return typeof json === 'string' ? json : bad(place, json, 'a string')
     case 'opaque':
       return opaqueFromJson(real, json, place)
     case 'array': {
@@ -93,7 +99,7 @@ function namedFromJson(type: NamedType, json: unknown, place: string, depth: num
       const given = record(json, place)[discriminant.name]
       const value = valueFromJson(discriminant.type, given, `${place}.${discriminant.name}`, depth + 1)
       const arm = armOf(body, Number(value))
-      if (arm === null) bad(`${place}.${discriminant.name}`, `one of ${casesOf(body)}`)
+      if (arm === null) bad(`${place}.${discriminant.name}`, given, `one of ${casesOf(body)}`)
       return fieldsFromJson(
         arm.field === null ? [discriminant] : [discriminant, arm.field],
         json,
@@ -117,7 +123,7 @@ function fieldsFromJson(
   const given = record(json, place)
   const unknown = Object.keys(given).find(key => !fields.some(({ name }) => name === key))
   if (unknown !== undefined) {
-    bad(
+    wrong(
       `${place}.${unknown}`,
       `there is no such field; there are ${fields.map(({ name }) => name).join(', ')}`,
     )
@@ -130,37 +136,37 @@ function fieldsFromJson(
 function primitiveFromJson(primitive: string, json: unknown, place: string): unknown {
   switch (primitive) {
     case 'bool':
-      return typeof json === 'boolean' ? json : bad(place, 'true or false')
+      return typeof json === 'boolean' ? json : bad(place, json, 'true or false')
     case 'hyper':
     case 'unsigned hyper': {
       const isDigits = typeof json === 'string' && /^-?[0-9]{1,20}$/.test(json)
       if (isDigits || Number.isSafeInteger(json)) return BigInt(json as string | number)
-      return bad(place, 'a string of decimal digits')
+      return bad(place, json, 'a string of decimal digits')
     }
     case 'float':
     case 'double': {
       const number = typeof json === 'string' ? NOT_FINITE.get(json) : json
-      return typeof number === 'number' ? number : bad(place, 'a number')
+      return typeof number === 'number' ? number : bad(place, json, 'a number')
     }
     default:
-      return Number.isInteger(json) ? json : bad(place, 'a whole number')
+      return Number.isInteger(json) ? json : bad(place, json, 'a whole number')
   }
 }
 
 function enumFromJson(members: readonly Member[], json: unknown, place: string): number {
   const found = members.find(({ name, value }) => name === json || value === json)
-  return found?.value ?? bad(place, `one of ${members.map(({ name }) => name).join(', ')}`)
+  return found?.value ?? bad(place, json, `one of ${members.map(({ name }) => name).join(', ')}`)
 }
 
 function opaqueFromJson({ isFixed, size }: Opaque, json: unknown, place: string): Uint8Array {
-  const wanted = 'bytes as "hex:00ff", "base64:AP8=" or "text:abc"'
+  const wanted = 'bytes, as "hex:00ff", "base64:AP8=" or "text:abc"'
   const match = typeof json === 'string' ? /^(hex|base64|text):(.*)$/s.exec(json) : null
-  if (match === null) bad(place, wanted)
+  if (match === null) bad(place, json, wanted)
   const [, form, text] = match as unknown as [string, string, string]
   const isWhole = form === 'text' || (form === 'hex' ? /^(?:[0-9a-fA-F]{2})*$/.test(text) : isBase64(text))
-  if (!isWhole) bad(place, wanted)
+  if (!isWhole) bad(place, json, wanted)
   const bytes = bytesOf(form, text)
-  if (isFixed && bytes.length !== size) bad(place, `${size} bytes, not ${bytes.length}`)
+  if (isFixed && bytes.length !== size) wrong(place, `${bytes.length} bytes, must be ${size}`)
   return bytes
 }
 
@@ -235,19 +241,28 @@ function opaqueToJson(bytes: Uint8Array): string {
 }
 
 function array(json: unknown, place: string): readonly unknown[] {
-  return Array.isArray(json) ? json : bad(place, 'an array')
+  return Array.isArray(json) ? json : bad(place, json, 'an array')
 }
 
 function tuple(json: unknown, size: number, place: string): readonly unknown[] {
   const values = array(json, place)
-  return values.length === size ? values : bad(place, `an array of ${size}, not of ${values.length}`)
+  return values.length === size ? values : wrong(place, `${values.length} elements, must be ${size}`)
 }
 
 function record(json: unknown, place: string): DynamicFields {
   const isRecord = typeof json === 'object' && json !== null && !Array.isArray(json)
-  return isRecord ? (json as DynamicFields) : bad(place, 'an object')
+  return isRecord ? (json as DynamicFields) : bad(place, json, 'an object')
 }
 
-function bad(place: string, wanted: string): never {
-  throw new StackError('ERR_BAD_ARGUMENT', `${place}: ${wanted}`)
+/** What is not of the type may be long. */
+const SHOWN = 40
+
+function bad(place: string, json: unknown, wanted: string): never {
+  if (json === undefined) return wrong(place, `missing, must be ${wanted}`)
+  const text = JSON.stringify(json)
+  return wrong(place, `${text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text} is not ${wanted}`)
+}
+
+function wrong(place: string, text: string): never {
+  throw new StackError('ERR_BAD_ARGUMENT', `${place}: ${text}`)
 }
