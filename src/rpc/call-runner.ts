@@ -1,9 +1,10 @@
 /** From a call to its answer: decodes the arguments, asks the handler, encodes what it gives, remembers and sends it. */
 import { StackError } from '../base/errors.ts'
-import { dupmsg, freemsg } from '../streams/mblk/alloc.ts'
+import { freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { DuplicateCache } from './duplicate-cache.ts'
+import { keptReply } from './kept-reply.ts'
 import { writeAccepted, writeAuthError } from './message.ts'
 import { CallPool, ServerCall, type ServerQueue } from './server-call.ts'
 import type { ProcedureCounter, RpcServerOptions, ServerCounter, ServerSettings } from './server-settings.ts'
@@ -276,7 +277,7 @@ export class CallRunner {
   }
 
   private remember(call: ServerCall, reply: Mblk | null): void {
-    const kept = reply === null ? null : dupmsg(reply)
+    const kept = reply === null ? null : keptReply(reply)
     const { session, cached } = call
     if (session !== null) session.session.answered(session, kept)
     else this.cache.answered(cached!, kept, this.runtime.clock.now())

@@ -18,7 +18,7 @@ export interface AtMostOnceOptions {
   readonly sessionIdleMs?: number
   /** Bytes of memory that the kept replies of one session may hold, 1 MiB by default. */
   readonly maxSessionBytes?: number
-  /** The same of all kept replies, 8 MiB by default: half of it for whoever comes first, of the other half each session has its part. */
+  /** The same of all kept replies, 8 MiB by default, at most a quarter of the arena: half of it for whoever comes first, of the other half each session has its part. */
   readonly maxKeptBytes?: number
   /** Calls by datagrams without a session that are remembered, 4,096 by default; replies of theirs up to 256 bytes are kept beyond all limits of bytes. */
   readonly maxCalls?: number

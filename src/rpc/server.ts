@@ -39,6 +39,8 @@ import type { SessionRecord } from './session.ts'
 import { SessionTable } from './session-table.ts'
 import type { RpcService } from './stub-types.ts'
 
+/** Of the arena, what kept replies may hold, whatever the settings say. */
+const KEPT_SHARE = 1 / 4
 /** How late a call that may wait no more is told at the most, if the queue stands still. */
 const SWEEP_MS = 20
 
@@ -83,7 +85,8 @@ export class RpcServer {
     this.options = options
     this.settings = settings
     this.queue = new ServiceQueue(options.service)
-    const budget = new ReplyBudget(settings.maxKeptBytes, settings.maxSessions)
+    const keptBytes = Math.min(settings.maxKeptBytes, runtime.arena.bytes.length * KEPT_SHARE)
+    const budget = new ReplyBudget(keptBytes, settings.maxSessions)
     this.sessions = new SessionTable(
       {
         maxSessions: settings.maxSessions,

@@ -138,7 +138,8 @@ export class Session {
   answered(record: SessionRecord, reply: Mblk | null): void {
     this.ended(record)
     const bytes = reply === null ? 0 : heldBytes(reply)
-    if (reply === null || !this.mayKeep || !this.holds(record)) {
+    const fits = this.mayKeep && this.budget.fits(this.replyBytes, bytes)
+    if (reply === null || !fits || !this.holds(record)) {
       freeReply(reply)
       record.state = 'unkept'
       return
