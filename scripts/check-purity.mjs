@@ -36,7 +36,7 @@ export const EXCEPTIONS = [
   {
     path: 'src/rpc/client-engine.ts',
     name: 'a timer',
-    reason: 'an immediate, once for all results of a turn: the event loop has its turn between them',
+    reason: 'a microtask behind the continuations of the promises that were resolved, one for a turn',
   },
   {
     path: 'src/rpc/server.ts',
