@@ -33,7 +33,7 @@ export interface RegistrationOptions {
   readonly leaseSeconds?: number
   /** Where callers reach the server, if that is not the machine that rpcbind is on. */
   readonly address?: string
-  /** Told when an entry could not be renewed; it is tried again. */
+  /** Told when an entry could not be renewed; it is tried again. What it throws is lost. */
   readonly onTrouble?: (error: StackError) => void
 }
 
@@ -156,6 +156,10 @@ export class RpcRegistration {
 
   private tell(error: unknown): void {
     const told = error instanceof StackError ? error : new StackError('ERR_HOST', String(error))
-    this.onTrouble(told)
+    try {
+      this.onTrouble(told)
+    } catch {
+      // Who throws at being told of trouble is not told again; entries are renewed all the same.
+    }
   }
 }
