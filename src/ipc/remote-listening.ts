@@ -1,12 +1,11 @@
 /** A listener whose TCP is in another process. Connections are accepted there ahead of the program, a few; their data waits with its credit. */
 import type { StackError } from '../base/errors.ts'
+import { Arrivals } from '../inet/tcp/arrivals.ts'
 import type { ListeningEnd } from '../inet/tcp/ends.ts'
-import { CONN_CON, CONN_IND, makeDisconnect, makePrimitive } from '../inet/tcp/primitives.ts'
 import type { SocketName } from '../inet/udp/endpoint.ts'
 import { freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import type { AnyQueue } from '../streams/module.ts'
-import { putnext } from '../streams/putnext.ts'
 import type { ClientPort, RemoteStream } from './client-port.ts'
 import {
   ABORT,
@@ -56,17 +55,14 @@ export class RemoteListening implements ListeningEnd, RemoteStream {
   isOpen = false
   error: StackError | null = null
   private over_ = false
-  private readonly waiting: Incoming[] = []
-  /** The program knows that connections wait. */
-  private told = false
-  /** Primitives for which no block was left. */
-  private readonly untold: number[] = []
+  private readonly arrivals: Arrivals<Incoming>
 
   constructor(q: AnyQueue, port: ClientPort, id: number, local: SocketName) {
     this.q = q
     this.port = port
     this.id = id
     this.local = local
+    this.arrivals = new Arrivals(q, queue => port.retryLater(queue))
   }
 
   frame(kind: number, detail: number, mp: Mblk | null): void {
@@ -74,12 +70,11 @@ export class RemoteListening implements ListeningEnd, RemoteStream {
     if (kind === NAMES) {
       this.local = (text as { local: SocketName }).local
       this.isOpen = true
-      this.tell(CONN_CON)
+      this.arrivals.opened()
     } else if (kind === INCOMING) {
       const incoming = new Incoming(detail, text as StreamNames)
       this.port.add(detail, incoming)
-      this.waiting.push(incoming)
-      if (!this.told) this.tellAgain()
+      this.arrivals.add(incoming)
     } else if (kind === OVER) {
       this.over('aborted', errorFrom((text as { error: ErrorText }).error))
     }
@@ -92,51 +87,34 @@ export class RemoteListening implements ListeningEnd, RemoteStream {
     this.over_ = true
     this.error = error
     this.port.forget(this.id)
-    this.tell(0)
+    this.arrivals.ended()
   }
 
-  private tell(primitive: number): void {
-    this.untold.push(primitive)
-    this.serveRead()
-  }
-
-  /** The read queue's service procedure: there may be a block now. */
   serveRead(): void {
-    const { arena } = this.q.stream.runtime
-    while (this.untold.length > 0) {
-      const kind = this.untold[0]!
-      const mp = kind === 0 ? makeDisconnect(arena, 'aborted') : makePrimitive(arena, kind)
-      if (mp === null) return this.port.retryLater(this.q)
-      this.untold.shift()
-      putnext(this.q, mp)
-    }
+    this.arrivals.serveRead()
   }
 
   tellAgain(): void {
-    if (this.waiting.length === 0) return
-    this.told = true
-    this.tell(CONN_IND)
+    this.arrivals.tellAgain()
   }
 
   get hasNext(): boolean {
-    if (this.waiting.length === 0) this.told = false
-    return this.waiting.length > 0
+    return this.arrivals.hasNext
   }
 
   /** Takes the next connection. */
   take(): Incoming | null {
-    const incoming = this.waiting.shift() ?? null
+    const incoming = this.arrivals.take()
     if (incoming !== null && !this.over_) this.port.send(this.id, ACCEPTED, 1, null)
     return incoming
   }
 
   close(): void {
-    for (const incoming of this.waiting) {
+    for (let incoming = this.arrivals.take(); incoming !== null; incoming = this.arrivals.take()) {
       incoming.clear()
       this.port.send(incoming.id, ABORT, 0, null)
       this.port.forget(incoming.id)
     }
-    this.waiting.length = 0
     if (this.over_) return
     this.over_ = true
     this.port.send(this.id, CLOSE, 0, null)

@@ -2,12 +2,11 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { StackError } from '../base/errors.ts'
 import { formatAddress } from '../inet/address.ts'
+import { Arrivals } from '../inet/tcp/arrivals.ts'
 import type { ListeningEnd } from '../inet/tcp/ends.ts'
-import { CONN_CON, CONN_IND, makeDisconnect, makePrimitive } from '../inet/tcp/primitives.ts'
 import type { ConnectionSettings } from '../inet/tcp/settings.ts'
 import type { SocketName } from '../inet/udp/endpoint.ts'
 import type { AnyQueue } from '../streams/module.ts'
-import { putnext } from '../streams/putnext.ts'
 import { kernelError } from './errors.ts'
 import type { KernelSockets } from './sockets.ts'
 import { type KernelListen, nodeName, socketName } from './tcp-options.ts'
@@ -21,11 +20,7 @@ export class KernelListening implements ListeningEnd {
   private readonly sockets: KernelSockets
   private readonly server: Server
   private readonly backlog: number
-  private readonly waiting: Socket[] = []
-  /** The program knows that connections wait. */
-  private told = false
-  /** Primitives for which no block was left; 0 for the end. */
-  private readonly untold: number[] = []
+  private readonly arrivals: Arrivals<Socket>
   private closed = false
 
   constructor(q: AnyQueue, sockets: KernelSockets, request: KernelListen) {
@@ -34,6 +29,7 @@ export class KernelListening implements ListeningEnd {
     this.sockets = sockets
     this.settings = request.settings
     this.backlog = Math.max(1, request.backlog)
+    this.arrivals = new Arrivals(q, queue => sockets.retryLater(queue))
     this.local = socketName(request.address, request.port)
     this.server = createServer({ allowHalfOpen: true, pauseOnConnect: true })
     this.server.on('connection', socket => loop.within(() => this.arrived(socket)))
@@ -57,7 +53,7 @@ export class KernelListening implements ListeningEnd {
     if (address === null || typeof address === 'string') return
     this.local = nodeName(address.address, address.port)
     this.isOpen = true
-    this.tell(CONN_CON)
+    this.arrivals.opened()
   }
 
   private failed(error: StackError): void {
@@ -65,66 +61,49 @@ export class KernelListening implements ListeningEnd {
     if (this.isOpen && this.server.listening) return
     this.error = error
     if (!this.isOpen) this.sockets.remove(this.server)
-    this.tell(0)
+    if (!this.closed) this.arrivals.ended()
   }
 
   private arrived(socket: Socket): void {
     const { counters } = this.sockets
     // Before it has a stream nobody else hears of its end.
     socket.on('error', ignore)
-    if (this.closed || this.waiting.length >= this.backlog) {
+    if (this.closed || this.arrivals.count >= this.backlog) {
       counters['backlog-overflows']++
       socket.resetAndDestroy()
       return
     }
     counters['in-connections']++
     this.sockets.add(socket)
-    this.waiting.push(socket)
-    if (!this.told) this.tellAgain()
+    this.arrivals.add(socket)
   }
 
-  private tell(primitive: number): void {
-    if (this.closed) return
-    this.untold.push(primitive)
-    this.serveRead()
-  }
-
-  /** The read queue's service procedure: there may be a block now. */
   serveRead(): void {
-    const { arena } = this.q.stream.runtime
-    while (this.untold.length > 0) {
-      const kind = this.untold[0]!
-      const mp = kind === 0 ? makeDisconnect(arena, 'aborted') : makePrimitive(arena, kind)
-      if (mp === null) return this.sockets.retryLater(this.q)
-      this.untold.shift()
-      putnext(this.q, mp)
-    }
+    this.arrivals.serveRead()
   }
 
   tellAgain(): void {
-    if (this.waiting.length === 0) return
-    this.told = true
-    this.tell(CONN_IND)
+    this.arrivals.tellAgain()
   }
 
   get hasNext(): boolean {
-    while (this.waiting[0]?.destroyed === true) this.sockets.remove(this.waiting.shift()!)
-    if (this.waiting.length === 0) this.told = false
-    return this.waiting.length > 0
+    const { arrivals, sockets } = this
+    for (let { first } = arrivals; first?.destroyed === true; { first } = arrivals)
+      sockets.remove(arrivals.take()!)
+    return arrivals.hasNext
   }
 
   /** Takes the next connection: its reader from now on hears of its end. */
   take(): Socket | null {
-    return this.hasNext ? this.waiting.shift()! : null
+    return this.hasNext ? this.arrivals.take() : null
   }
 
   close(): void {
     this.closed = true
-    for (const socket of this.waiting) {
+    for (let socket = this.arrivals.take(); socket !== null; socket = this.arrivals.take()) {
       this.sockets.remove(socket)
       socket.resetAndDestroy()
     }
-    this.waiting.length = 0
     if (this.server.listening) this.server.close()
   }
 
@@ -132,7 +111,7 @@ export class KernelListening implements ListeningEnd {
     return {
       isOpen: this.isOpen,
       backlog: this.backlog,
-      waiting: this.waiting.length,
+      waiting: this.arrivals.count,
       settings: this.settings,
     }
   }
