@@ -90,6 +90,16 @@ struct s { WORD x<LEN>; opaque o[FROM_C]; };`
     expect(locate(problems[0]!.place)).toMatchObject({ file: 'other.x', line: 40, column: 12 })
   })
 
+  it('RFC 4506 §4.8: a quadruple is taken, with a warning of what will become of it', () => {
+    const { interface: made, problems } = analyze([
+      { name: 'F.x', text: 'struct s {\n  int a;\n  quadruple q;\n};' },
+    ])
+    expect(made?.types.map(({ name }) => name)).toContain('s')
+    expect(problems.map(formatProblem)).toEqual([
+      expect.stringMatching(/^F\.x:3:3: warning: no JavaScript value[^]*hint: opaque\[16\]/),
+    ])
+  })
+
   it('comments go to what they stand in front of or behind', () => {
     const { types } = found(
       '/* licence */\n\n/* A thing. */\nstruct s {\n int a; /* first */\n /* second */\n int b;\n};',

@@ -42,6 +42,12 @@ export function parsePrimitive(reader: TokenReader): TypeSyntax | null {
   if (INTEGER_WORDS.has(text)) return { kind: 'primitive', primitive: integer(reader), place }
   if (!Object.hasOwn(NAMED, text)) return null
   reader.take()
+  if (text === 'quadruple')
+    reader.problems.warn(
+      place,
+      'no JavaScript value holds a quadruple: what has one is refused when it is sent or comes',
+      'opaque[16] takes its bytes as they are',
+    )
   return { kind: 'primitive', primitive: NAMED[text]!, place }
 }
 
