@@ -52,7 +52,9 @@ export interface StackErrorOptions extends ErrorOptions {
 /** An error with a code from {@link ERROR_CODES}; `errnoName` is what a POSIX program would have seen. */
 export class StackError extends Error {
   override readonly name: string = 'StackError'
+  /** For programs: it stays when the message is put in other words. */
   readonly code: ErrorCode
+  /** What the reader can do about it. */
   readonly hint: string | undefined
 
   constructor(code: ErrorCode, message: string, options?: StackErrorOptions) {
@@ -61,6 +63,7 @@ export class StackError extends Error {
     this.hint = options?.hint
   }
 
+  /** `ECONNREFUSED` and the like. */
   get errnoName(): string {
     return ERROR_CODES[this.code]
   }

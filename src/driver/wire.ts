@@ -118,7 +118,7 @@ function openEnd(end: WireEnd, q: Queue<WireEnd>): WireEnd {
     throw new StackError('ERR_BUSY', 'the other end of the wire has hung up: close it, then open both')
   if (far !== null && far.stream.runtime.arena !== q.stream.runtime.arena) {
     throw new StackError('ERR_PLUMBING', 'the two ends of a wire must share one arena', {
-      hint: 'make both runtimes with the same Arena: messages go from one to the other without a copy',
+      hint: 'make both with the same Arena (of a node: Node.start(config, { wires, arena })): messages go from one to the other without a copy',
     })
   }
   end.q = q

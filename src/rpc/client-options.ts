@@ -4,6 +4,7 @@ import { AUTH_NONE, AUTH_SYS, NO_AUTH, type OpaqueAuth } from './auth.ts'
 import type { RpcTrace } from './trace.ts'
 import type { XdrDecoderOptions } from './xdr/index.ts'
 
+/** What a client may be told; each has a default. */
 export interface RpcClientOptions {
   /** Of the program that is called: needed for {@link atMostOnce}, and to find the port. */
   readonly program?: number
@@ -33,18 +34,22 @@ export interface RpcClientOptions {
   readonly maxWaiting?: number
   /** Limits of decoding results. */
   readonly decoder?: XdrDecoderOptions
+  /** Told of each call that ends. */
   readonly trace?: RpcTrace
 }
 
 /** Finds the port of a program: `rpcbind`'s, or a table of the caller's. Asked again when the server cannot be reached. */
 export type RpcLookup = (program: number, version: number, transport: 'tcp' | 'udp') => Promise<number>
 
+/** Where the server is, beside what any client may be told. */
 export interface RpcConnectOptions extends RpcClientOptions {
-  /** An IP address. */
+  /** An IP address; names are not looked up. */
   readonly address: string
   /** Without it {@link lookup} is asked. */
   readonly port?: number
+  /** `udp`: calls and answers of a datagram each, and sent again while no answer comes. */
   readonly transport: 'tcp' | 'udp'
+  /** Asked for the port, and again when the server is not there any more. */
   readonly lookup?: RpcLookup
   /** Whether nothing is done before the first call. */
   readonly lazy?: boolean

@@ -1,9 +1,4 @@
-/**
- * A client of one server: what generated stubs call through (`new CalcV1Client(client)`).
- *
- * A remote call is not a local one. It takes a thousand times as long, it can be refused, and it can fail without anybody knowing whether
- * it had its effect: see {@link RpcError} for the three outcomes, and `@idempotent` and `atMostOnce` for what helps.
- */
+/** A client of one server: what a program has of it. What it does is the engine's. */
 import { StackError } from '../base/errors.ts'
 import type { SocketHost } from '../socket/host.ts'
 import type { Runtime } from '../streams/runtime.ts'
@@ -24,9 +19,17 @@ import { RpcError, refused } from './outcome.ts'
 import { MetricsTable } from './procedure-metrics.ts'
 import type { RpcCaller, RpcCallOptions, RpcProcedure } from './stub-types.ts'
 
+/**
+ * A client of one server: what generated stubs call through (`new CalcV1Client(client)`). Made by {@link RpcClient.connect}, ended by
+ * {@link close} or `await using`; until then it keeps the program running.
+ *
+ * A remote call is not a local one. It takes a thousand times as long, it can be refused, and it can fail without anybody knowing whether
+ * it had its effect: see {@link RpcError} for the three outcomes, and `@idempotent` and `atMostOnce` for what helps.
+ */
 export class RpcClient implements RpcCaller {
   /** Counters and latencies of each procedure that was called. */
   readonly procedures = new MetricsTable(CLIENT_PROCEDURE_COUNTERS)
+  /** The host's. */
   readonly runtime: Runtime
   private readonly engine: ClientEngine
   private readonly settings: ClientSettings
@@ -104,6 +107,7 @@ export class RpcClient implements RpcCaller {
     return this.engine.core.outstanding
   }
 
+  /** By {@link close}, or since `connect` failed. */
   get isClosed(): boolean {
     return this.engine.isClosed
   }

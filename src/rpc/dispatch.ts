@@ -51,6 +51,11 @@ export class Dispatch<Q, Name extends string> {
    * another program
    */
   add(service: RpcService, queue: Q): void {
+    if (!Array.isArray(service.handlers)) {
+      throw new StackError('ERR_BAD_ARGUMENT', 'what is added is no service', {
+        hint: 'make one of your implementation by the ...Service() of the generated file',
+      })
+    }
     const { program, version } = service
     const known = this.programs.get(program)
     if (known?.versions.has(version)) {

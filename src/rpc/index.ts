@@ -33,6 +33,19 @@ export type {
   ServerCounter,
 } from './server-settings.ts'
 export type { ServiceMode, ServiceOptions } from './service-queue.ts'
+export {
+  AUTH_BADCRED,
+  AUTH_BADVERF,
+  AUTH_FAILED,
+  AUTH_INVALIDRESP,
+  AUTH_REJECTEDCRED,
+  AUTH_REJECTEDVERF,
+  AUTH_TOOWEAK,
+  GARBAGE_ARGS,
+  PROC_UNAVAIL,
+  PROG_UNAVAIL,
+  SYSTEM_ERR,
+} from './status.ts'
 export { RpcStatusError } from './status-error.ts'
 export * from './stub-types.ts'
 export type { RpcTrace, RpcTraceEvent } from './trace.ts'

@@ -49,6 +49,7 @@ export class LatencyHistogram {
   }
 }
 
+/** Durations of calls, in microseconds; 0 where there were none. */
 export interface LatencySummary {
   readonly count: number
   readonly meanUs: number

@@ -6,8 +6,10 @@ import { DatagramChannel } from './datagram-channel.ts'
 import type { RpcmodOptions } from './rpcmod.ts'
 import { StreamListener } from './stream-channel.ts'
 
+/** What carries calls. */
 export type RpcTransport = 'tcp' | 'udp'
 
+/** Where a server takes calls. */
 export interface RpcListenOptions {
   /** 0: chosen, the same for all transports. */
   readonly port: number

@@ -26,9 +26,11 @@ export interface AtMostOnceOptions {
   readonly retentionMs?: number
 }
 
+/** What a server may be told; each has a default. */
 export interface RpcServerOptions {
   /** How calls are served, where {@link RpcServer.add} is not told otherwise. */
   readonly service?: ServiceOptions
+  /** What is remembered, so that calls that come twice run once. */
   readonly atMostOnce?: AtMostOnceOptions
   /** Decides about credentials, beside and behind what the server knows by itself. */
   readonly authenticate?: Authenticate
@@ -51,7 +53,7 @@ export interface RpcServerOptions {
   readonly records?: RpcmodOptions
   /** Told of each call that ends. */
   readonly trace?: RpcTrace
-  /** Told what handlers threw that is no status, with the name of the procedure; peers are not told. */
+  /** Told what handlers threw that is no status, with the name of the procedure; peers are not told, and without this nobody is: `console.error` will do. */
   readonly onError?: (error: unknown, where: string) => void
   /** 32 bits that nobody can guess, as an int32: for session handles. The host's generator by default; a simulation brings its own. */
   readonly secretWord?: () => number

@@ -269,6 +269,18 @@ describe('rpc/server: what it refuses of its program', () => {
     expect(() => server.add(serviceOf([], 9), { concurrency: 0 })).toThrow(
       expect.objectContaining({ code: 'ERR_BAD_CONFIG' }),
     )
+    expect(() => server.add(serviceOf([], 9), { mode: 'parallel' as never })).toThrow(
+      expect.objectContaining({ hint: 'one of one-at-a-time, ordered, concurrent' }),
+    )
+    finish()
+  })
+
+  it('an implementation instead of its service, as JavaScript lets happen', () => {
+    const { runtime, finish } = makeTestRuntime()
+    const implementation = { double: (a: number) => 2 * a }
+    expect(() => new RpcServer({ runtime }).add(implementation as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_BAD_ARGUMENT', hint: expect.stringContaining('Service()') }),
+    )
     finish()
   })
 })

@@ -1,5 +1,4 @@
 /** A server of remote procedures: services, where they are reached, and how it stops. */
-
 import { type Counters, makeCounters } from '../base/counters.ts'
 import { StackError } from '../base/errors.ts'
 import { after, type Instant, milliseconds } from '../base/time.ts'
@@ -44,8 +43,15 @@ const KEPT_SHARE = 1 / 4
 /** How late a call that may wait no more is told at the most, if the queue stands still. */
 const SWEEP_MS = 20
 
+/**
+ * A server of remote procedures, on whatever stack its host is: {@link add} services that `rpcgen` made, then {@link listen}; {@link close} stops it.
+ *
+ * What a handler throws becomes SYSTEM_ERR, or the status of an {@link RpcStatusError}; its text goes to `onError` of the options and not to the caller.
+ */
 export class RpcServer {
+  /** The bounds that it has, times in milliseconds. */
   readonly settings: ServerSettings
+  /** What happened so far, whatever the procedure; see {@link describe} for each. */
   readonly counters: Counters<ServerCounter> = makeCounters(SERVER_COUNTERS)
   /** Told when a listening end goes down that nobody closed. */
   onDown: ((error: StackError | null) => void) | null = null

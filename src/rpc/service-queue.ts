@@ -13,6 +13,7 @@ import { StackError } from '../base/errors.ts'
  */
 export type ServiceMode = 'one-at-a-time' | 'ordered' | 'concurrent'
 
+/** How many calls run and wait; what is beyond is answered SYSTEM_ERR at once. */
 export interface ServiceOptions {
   /** `concurrent` by default. */
   readonly mode?: ServiceMode
@@ -28,6 +29,8 @@ export interface ServiceOptions {
   readonly maxWaitingPerConnection?: number
   readonly maxWaitingBytesPerConnection?: number
 }
+
+const MODES: readonly ServiceMode[] = ['one-at-a-time', 'ordered', 'concurrent']
 
 const DEFAULTS: Required<ServiceOptions> = {
   mode: 'concurrent',
@@ -46,7 +49,7 @@ const FEW_PART = 64
 /** @throws StackError `ERR_BAD_CONFIG` */
 export function checkServiceOptions(options: ServiceOptions): Required<ServiceOptions> {
   const all = { ...DEFAULTS, ...options }
-  if (!['one-at-a-time', 'ordered', 'concurrent'].includes(all.mode)) throw bad('mode', all.mode)
+  if (!MODES.includes(all.mode)) throw bad('mode', all.mode, `one of ${MODES.join(', ')}`)
   for (const [name, value] of Object.entries(all)) {
     const least = name.startsWith('concurrency') ? 1 : 0
     if (name !== 'mode' && !(Number.isSafeInteger(value) && (value as number) >= least))
@@ -55,8 +58,8 @@ export function checkServiceOptions(options: ServiceOptions): Required<ServiceOp
   return all
 }
 
-function bad(name: string, value: unknown): StackError {
-  return new StackError('ERR_BAD_CONFIG', `${JSON.stringify(value)} is no ${name} of a service`)
+function bad(name: string, value: unknown, hint = 'a whole number'): StackError {
+  return new StackError('ERR_BAD_CONFIG', `${JSON.stringify(value)} is no ${name} of a service`, { hint })
 }
 
 /** What waits; one object may wait in one queue. */

@@ -29,7 +29,7 @@ export class RpcStatusError extends StackError {
   }
 
   /**
-   * @param status - any `accept_stat` but SUCCESS and PROG_MISMATCH, which the server finds out by itself
+   * @param status - `SYSTEM_ERR`, `PROC_UNAVAIL`, ...: any `accept_stat` but SUCCESS and PROG_MISMATCH, which the server finds out by itself
    * @throws StackError `ERR_BAD_ARGUMENT`
    */
   static accepted(status: number, message = acceptName(status)): RpcStatusError {
@@ -41,7 +41,7 @@ export class RpcStatusError extends StackError {
 
   /**
    * The caller may not do that: MSG_DENIED, AUTH_ERROR.
-   * @param status - any `auth_stat` but AUTH_OK
+   * @param status - `AUTH_TOOWEAK`, `AUTH_BADCRED`, ...: any `auth_stat` but AUTH_OK
    * @throws StackError `ERR_BAD_ARGUMENT`
    */
   static denied(status: number, message = authName(status)): RpcStatusError {

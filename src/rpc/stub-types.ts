@@ -19,9 +19,11 @@ export interface RpcProcedure<A, R> {
   readonly result: XdrCodec<R>
 }
 
+/** Of one call. */
 export interface RpcCallOptions {
   /** Milliseconds until the caller gives up, retransmissions included; the caller's own default without it. */
   readonly timeoutMs?: number
+  /** Ends the call when it aborts: as `refused` if it was not sent, else as `unknown`. The error's `cause` is the signal's reason. */
   readonly signal?: AbortSignal
 }
 
@@ -59,6 +61,7 @@ export interface RpcContext {
   freeWithAnswer(view: XdrOpaque): void
 }
 
+/** What may be answered at once or later. */
 export type Awaitable<T> = T | Promise<T>
 
 /** A procedure and what answers it, its types forgotten: the codecs keep them right. */
@@ -73,6 +76,7 @@ export interface RpcService {
   readonly name: string
   readonly program: number
   readonly version: number
+  /** Procedure 0 need not be among them. */
   readonly handlers: readonly RpcHandler[]
 }
 

@@ -17,6 +17,7 @@ import { RPCBIND_PORT } from './well-known.ts'
 
 const TIMEOUT_MS = 5_000
 
+/** Which rpcbind is asked, and how. */
 export interface RpcbindClientOptions {
   /** Of the machine that is asked. */
   readonly address: string
@@ -28,6 +29,7 @@ export interface RpcbindClientOptions {
   readonly credentials?: OpaqueAuth
 }
 
+/** Asks an rpcbind, and makes entries of one's own there: `RpcRegistration` does. To find one port, `rpcbindLookup` is enough. */
 export class RpcbindClient implements RegistrationTarget {
   private readonly host: SocketHost
   private readonly options: RpcbindClientOptions

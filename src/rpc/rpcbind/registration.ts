@@ -28,6 +28,7 @@ export interface RegisteredServer {
   readonly services: readonly { readonly program: number; readonly version: number }[]
 }
 
+/** Of {@link RpcRegistration.start}. */
 export interface RegistrationOptions {
   /** How long entries stay without being renewed, 60 seconds by default; they are renewed three times as often. */
   readonly leaseSeconds?: number
@@ -62,7 +63,9 @@ function addressesOf(text: string): IpAddress[] {
   return address.family === 6 && isUnspecified(address) ? [address, UNSPECIFIED_V4] : [address]
 }
 
+/** The entries of a server at an rpcbind, renewed until {@link close} takes them away. */
 export class RpcRegistration {
+  /** Each version, on each transport and family. */
   readonly entries: readonly RegistrationEntry[]
   private readonly runtime: Runtime
   private readonly target: RegistrationTarget

@@ -20,6 +20,7 @@ import { RPCBIND_PORT, RPCBIND_PROGRAM } from './well-known.ts'
 /** Connections at the same time: a call or two each, soon done. */
 const CONNECTIONS_MAX = 256
 
+/** Of {@link RpcbindServer.start}. */
 export interface RpcbindServerOptions {
   /** 111 by default. */
   readonly port?: number
@@ -37,9 +38,13 @@ export interface RpcbindServerOptions {
   readonly server?: Pick<RpcServerOptions, 'maxConnections' | 'stallMs' | 'trace' | 'onError' | 'secretWord'>
 }
 
+/** An rpcbind: tells callers where programs are. A node has one by `services: [rpcbind]` of its file. */
 export class RpcbindServer {
+  /** The entries. */
   readonly table: Registrations
+  /** What it answers: versions 2, 3 and 4. */
   readonly services: RpcbindServices
+  /** What carries it, with its counters. */
   readonly server: RpcServer
   /** For servers of this process: what they register belongs to the superuser. */
   readonly here: RegistrationTarget

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { freemsg } from '../../streams/mblk/alloc.ts'
 import { Arena } from '../../streams/mblk/arena.ts'
@@ -154,6 +155,18 @@ describe('rpc/xdr/encoder: what has not the declared type is refused, with its p
     }
     expect(() => encodeMessage(xdr, broken, 1)).toThrow('of the program')
     expect(arena.state().blocksInUse).toBe(0)
+  })
+})
+
+describe('rpc/xdr/opaque: as console.log shows it', () => {
+  it('its length and what it is, not the blocks of memory', () => {
+    const lent = XdrOpaque.of(patterned(5))
+    xdr.start()
+    xdr.putInt('', 1)
+    const view = XdrOpaque.fromMessage(xdr.finish(), 4)
+    expect(inspect([lent, view])).toBe('[ XdrOpaque { 5 bytes, lent }, XdrOpaque { 4 bytes, a view } ]')
+    view.free()
+    expect(inspect(view)).toBe('XdrOpaque { 4 bytes, freed }')
   })
 })
 

@@ -132,6 +132,12 @@ export class XdrOpaque {
     this.free()
   }
 
+  /** As `console.log` shows it. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const what = this.memory === null ? 'a view' : 'lent'
+    return `XdrOpaque { ${this.length} bytes, ${this.spent ? 'freed' : what} }`
+  }
+
   private check(): void {
     if (this.spent) throw new StackError('ERR_BAD_ARGUMENT', 'the view was freed')
   }
