@@ -1,6 +1,8 @@
 /** The kernel's sockets as a host of sockets: `putnext/kernel`. */
 import type { Keepalive, SocketHost } from '../socket/host.ts'
+import { makeHangup } from '../streams/condition.ts'
 import { Arena } from '../streams/mblk/arena.ts'
+import { putnext } from '../streams/putnext.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import { KernelLoop } from './loop.ts'
 import { type KernelCounters, KernelSockets } from './sockets.ts'
@@ -10,6 +12,8 @@ import { udpDriver } from './udp-driver.ts'
 const ARENA_BYTES = 32 * 1024 * 1024
 /** How long `close` waits for the kernel to take what was written. */
 const CLOSE_MS = 1_000
+/** Turns of the event loop in which programs hear that it ends. */
+const HANGUP_TURNS = 16
 /** As long as a timer may be. */
 const FOREVER_MS = 2 ** 31 - 1
 
@@ -31,7 +35,7 @@ export interface KernelHost extends SocketHost, AsyncDisposable {
   /** As with handles of Node's: whether open sockets keep the program running. They do at first; `keepalive` counts beside them. */
   ref(): void
   unref(): void
-  /** Closes all streams; connections that were closed in order get a second for what was written, the others are reset. Twice is harmless. */
+  /** Closes all streams, whose programs are told (`ERR_HANGUP`); connections that were closed in order get a second for what was written, the others are reset. Twice is harmless. */
   close(): Promise<void>
 }
 
@@ -57,9 +61,10 @@ class Host implements KernelHost {
     return this.sockets.counters
   }
 
-  private hold(more: 1 | -1): void {
+  private hold(more: 1 | 0 | -1): void {
     this.holds += more
-    if (this.holds > 0) this.holder ??= setInterval(() => {}, FOREVER_MS)
+    // Of a host that is closed there is nothing that a program could wait for.
+    if (this.holds > 0 && !this.isClosed) this.holder ??= setInterval(() => {}, FOREVER_MS)
     else if (this.holder !== null) {
       clearInterval(this.holder)
       this.holder = null
@@ -85,6 +90,10 @@ class Host implements KernelHost {
 
   private async end(): Promise<void> {
     const { loop, runtime, sockets } = this
+    runtime.registry.unregister('tcp')
+    runtime.registry.unregister('udp')
+    this.hold(0)
+    await this.hangUp()
     loop.within(() => {
       for (const stream of [...runtime.streams]) stream.close()
     })
@@ -94,9 +103,21 @@ class Host implements KernelHost {
     sockets.destroyAll()
     while (sockets.openCount > 0) await new Promise(resolve => setImmediate(resolve))
     sockets.stop()
-    runtime.registry.unregister('tcp')
-    runtime.registry.unregister('udp')
-    loop.close()
+    // Who has a deadline still hears of it.
+    if (runtime.timers.idle) loop.close()
+  }
+
+  /** Tells the programs of all streams that there is nobody any more: who waits for an answer does not wait for ever. */
+  private async hangUp(): Promise<void> {
+    const { loop, runtime } = this
+    loop.within(() => {
+      for (const { bottom } of runtime.streams) {
+        const mp = makeHangup(runtime.arena)
+        if (mp !== null) putnext(bottom, mp)
+      }
+    })
+    for (let turns = 0; turns < HANGUP_TURNS && !runtime.scheduler.idle; turns++)
+      await new Promise(resolve => setImmediate(resolve))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -196,14 +196,14 @@ export class ClientEngine implements ConnectionOwner, DueHandler<Call>, ReplySin
       if (call.message !== null) this.core.again(call)
       else this.fail(call, unknownOutcome(error.code, call.procedure.name, 'the connection was lost', error))
     }
-    if (!this.settings.persistent) this.failUnreachable(error)
+    if (!this.settings.persistent || isForGood(error)) this.failUnreachable(error)
   }
 
   failed(error: StackError): void {
     this.counters['connections-failed']++
     this.runtime.refresh()
     for (const { reject } of this.waiters.splice(0)) reject(error)
-    if (!this.settings.persistent) this.failUnreachable(error)
+    if (!this.settings.persistent || isForGood(error)) this.failUnreachable(error)
   }
 
   private failUnreachable(error: StackError): void {
@@ -430,4 +430,9 @@ export class ClientEngine implements ConnectionOwner, DueHandler<Call>, ReplySin
     for (const { reject } of this.waiters.splice(0)) reject(new StackError('ERR_STREAM_CLOSED', why))
     this.connection.close()
   }
+}
+
+/** The stack that the client is on is closed: no time will mend that. */
+function isForGood({ code }: StackError): boolean {
+  return code === 'ERR_NETWORK_DOWN' || code === 'ERR_HANGUP'
 }

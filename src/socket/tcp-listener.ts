@@ -1,5 +1,5 @@
 /** Where a program listens for TCP connections, and takes them from. */
-import type { StackError } from '../base/errors.ts'
+import { StackError } from '../base/errors.ts'
 import type { ListenOptions } from '../inet/tcp/control.ts'
 import type { ListeningEnd } from '../inet/tcp/ends.ts'
 import { CONN_CON, CONN_IND, DISCON_IND, primitiveOf } from '../inet/tcp/primitives.ts'
@@ -29,6 +29,7 @@ export class TcpListener {
     this.listening = stream.bottom.state as ListeningEnd
     this.acceptOptions = { options: { accept: this.listening } }
     stream.onReadable = () => this.tell()
+    stream.onDown = () => this.goesDown()
     stream.onUncaught = rethrow
   }
 
@@ -65,6 +66,12 @@ export class TcpListener {
       else if (primitive === DISCON_IND) this.tellEnd()
       if (this.stream.isClosed) return
     }
+  }
+
+  /** The stack was closed: who waits for it to listen waits in vain. */
+  private goesDown(): void {
+    const { error } = this.stream.poll()
+    if (!this.listening.isOpen) this.onOpen?.(error ?? new StackError('ERR_HANGUP', 'the stack was closed'))
   }
 
   private tellEnd(): void {
