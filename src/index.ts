@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** What most programs need; each folder's own subpath (`putnext/streams`, `putnext/dgram`, …) has the rest. */
 export * from './base/index.ts'
 export { InetStack } from './inet/stack.ts'

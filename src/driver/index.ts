@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export * from './capture.ts'
 export * from './capture-file.ts'
 export * from './capture-filter.ts'

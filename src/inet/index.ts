@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export * from './address.ts'
 export * from './icmp/errors.ts'
 export * from './icmp/module.ts'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export * from './inproc-lab.ts'
 export * from './journal.ts'
 export * from './lab-directory.ts'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export * from './config.ts'
 export * from './control.ts'
 export * from './control-client.ts'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export type { SocketHost } from '../socket/host.ts'
 export { NO_AUTH, type OpaqueAuth, type SysCredentials, sysAuth } from './auth.ts'
 export type { RpcChannel } from './channel.ts'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export { COMMANDS } from './script/commands.ts'
 export { decodePacket } from './script/packet-decode.ts'
 export { encodePacket } from './script/packet-encode.ts'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export * from './dgram.ts'
 export * from './dgram-types.ts'
 export * from './endpoint.ts'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * `putnext/net`: stream sockets of our stack in the place of node:net's. {@link netOn} makes the module for one stack, to
  * be handed to a library; the functions here take the stack first.

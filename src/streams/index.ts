@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export * from '../base/errors.ts'
 export * from './condition.ts'
 export * from './flush.ts'

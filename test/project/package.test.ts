@@ -69,6 +69,24 @@ describe('package.json', () => {
   })
 })
 
+describe('the published types', () => {
+  it('bring those of Node.js along at every entry: TypeScript 7 looks at none that nobody names', () => {
+    const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      exports: Record<string, { types?: string } | string | null>
+    }
+    const entries = Object.values(manifest.exports).flatMap(entry =>
+      entry !== null && typeof entry !== 'string' && entry.types !== undefined ? [entry.types] : [],
+    )
+    expect(entries.length).toBeGreaterThan(10)
+    for (const entry of entries) {
+      const source = join(ROOT, entry.replace('./dist/', 'src/').replace(/\.d\.ts$/, '.ts'))
+      expect(readFileSync(source, 'utf8'), source).toMatch(
+        /^\/\/\/ <reference types="node" preserve="true" \/>\n/,
+      )
+    }
+  })
+})
+
 describe('scripts/check-size', () => {
   it('warns above 400 lines and fails above 500', () => {
     const lines = (count: number): string => '\n'.repeat(count)

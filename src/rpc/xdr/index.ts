@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export { LINK_BYTES } from './block-writer.ts'
 export * from './codec.ts'
 export * from './decoder.ts'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export * from './compliance.ts'
 export * from './driver-compliance.ts'
 export * from './messages.ts'
