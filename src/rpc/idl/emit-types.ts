@@ -1,6 +1,7 @@
 /** The file of types: constants, enums as objects of numbers, structs as interfaces, unions as unions. */
 import { imports, quoted, tsdoc, WIDTH } from './code.ts'
 import type { Constant, Interface, NamedType, TypeBody } from './model.ts'
+import { memberName } from './names.ts'
 import { type TypeScriptNames, typeText, visibleFields } from './typescript-names.ts'
 import { type UnionBody, unionText } from './union-arms.ts'
 
@@ -54,7 +55,9 @@ function typeOf(type: NamedType, names: TypeScriptNames, use: Use): string {
 }
 
 function enumText(name: string, { members }: Extract<TypeBody, { kind: 'enum' }>): string {
-  const lines = members.map(member => `${tsdoc(member.doc, '  ')}  ${member.name}: ${member.value},\n`)
+  const lines = members.map(
+    member => `${tsdoc(member.doc, '  ')}  ${memberName(member.name)}: ${member.value},\n`,
+  )
   return `export const ${name} = {\n${lines.join('')}} as const\nexport type ${name} = (typeof ${name})[keyof typeof ${name}]\n`
 }
 

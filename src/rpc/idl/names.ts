@@ -36,13 +36,18 @@ export function camelCase(name: string): string {
   return usable(camelWords(name), name)
 }
 
-/** The same for a property, which may be called anything but what sets a prototype, or makes a promise of a value. */
+/** The same as {@link camelCase} for a property, which may be called anything but what sets a prototype, or makes a promise of a value. */
 export function propertyCase(name: string): string {
   const made = camelWords(name)
   return /^[A-Za-z]/.test(made) && made !== 'then' ? made : `${name}_`
 }
 
-/** The same for a method, since a class has a constructor. */
+/** Members of an enum stay as they are written, save the one word that is no key of an object literal but sets its prototype. */
+export function memberName(name: string): string {
+  return name === '__proto__' ? `${name}_` : name
+}
+
+/** The same as {@link propertyCase} for a method, since a class has a constructor. */
 function methodCase(name: string): string {
   const made = propertyCase(name)
   return made === 'constructor' ? `${made}_` : made

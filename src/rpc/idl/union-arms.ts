@@ -1,5 +1,6 @@
 /** The arms of a union as TypeScript sees them: which values of the discriminant each has. */
 import { behindNames, type Field, type ResolvedArm, type TypeBody } from './model.ts'
+import { memberName } from './names.ts'
 import { enumBehind, type TypeScriptNames } from './typescript-names.ts'
 
 export type UnionBody = Extract<TypeBody, { kind: 'union' }>
@@ -58,7 +59,8 @@ function valueText(value: number, name: string | null, { type }: Field, names: T
   const of = enumBehind(type)
   if (of?.body.kind === 'enum') {
     const own = of.body.members.filter(member => member.value === value)
-    return `${names.type(of)}.${(own.find(member => member.name === name) ?? own[0])!.name}`
+    const member = (own.find(one => one.name === name) ?? own[0])!
+    return `${names.type(of)}.${memberName(member.name)}`
   }
   const real = behindNames(type)
   return real.kind === 'primitive' && real.primitive === 'bool' ? String(value === 1) : String(value)
