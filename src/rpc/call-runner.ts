@@ -34,6 +34,8 @@ export class CallRunner {
   readonly pool: CallPool
   /** Called when a queue has more that could be run than was run in one go. */
   onMore: (queue: ServerQueue) => void = () => {}
+  /** Called when no block was left for a result. */
+  onShort: () => void = () => {}
   private readonly runtime: Runtime
   private readonly settings: ServerSettings
   private readonly counters: Record<ServerCounter, number>
@@ -173,6 +175,7 @@ export class CallRunner {
       reply = encoder.finish()
     } catch (error) {
       encoder.abort()
+      if (error instanceof XdrError && error.code === 'ERR_NO_BUFFERS') this.onShort()
       return this.fail(call, error)
     }
     this.complete(call, reply, 'answered', 'ok')

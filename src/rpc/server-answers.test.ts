@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { milliseconds } from '../base/time.ts'
 import { Gate } from './testing/gate.ts'
 import { handlerOf, intHandler, RawPeer, serverBench, serviceOf } from './testing/server-harness.ts'
-import { XdrOpaque, xdrInt, xdrOpaqueView } from './xdr/index.ts'
+import { XdrOpaque, xdrInt, xdrOpaque, xdrOpaqueView } from './xdr/index.ts'
 
 describe('rpc/server: a slow reader of replies cannot pin memory (checklist 43)', () => {
   const echo = serviceOf([intHandler(1, n => n)])
@@ -36,6 +36,36 @@ describe('rpc/server: a slow reader of replies cannot pin memory (checklist 43)'
     bench.advance(milliseconds(1))
     expect(a.isClosed).toBe(true)
     expect(bench.server.counters['connections-stalled']).toBe(1)
+    await bench.end()
+  })
+
+  it('where memory is short those who take nothing go, the one that holds the most first; others are answered', async () => {
+    const SIZE = 60_000
+    const bulk = serviceOf([handlerOf(1, xdrInt, xdrOpaque(), size => new Uint8Array(size))])
+    const bench = serverBench([bulk])
+    const { server } = bench
+    const slow = Array.from({ length: 6 }, (_, n) => {
+      const { client, server: end } = bench.net.pair()
+      server.accept(end)
+      end.blocked = true
+      const peer = new RawPeer(client)
+      for (let i = 0; i < 60 - n; i++) peer.call(1, SIZE)
+      return peer
+    })
+    bench.settle()
+    expect(bench.arena.isLow).toBe(true)
+    const honest = bench.connect()
+    const seen: string[] = []
+    for (let i = 0; i < 150; i++) {
+      honest.call(1, SIZE)
+      bench.advance(milliseconds(20))
+      seen.push(honest.one().status)
+    }
+    expect(seen.slice(100)).toEqual(new Array(50).fill('SUCCESS'))
+    expect(slow[0]!.isClosed).toBe(true)
+    // No more than had to.
+    expect(slow.map(peer => peer.isClosed)).toContain(false)
+    expect(server.counters['connections-late']).toBeGreaterThan(0)
     await bench.end()
   })
 

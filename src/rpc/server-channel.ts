@@ -25,6 +25,8 @@ export interface ChannelOwner {
   spoke(channel: ServerChannel): void
   /** It can be used no more. */
   gone(channel: ServerChannel): void
+  /** An answer waits, and memory is short. */
+  isShort(): void
   /** Calls of it that waited for its answers to be taken may be begun again. */
   released(channel: ServerChannel): void
 }
@@ -53,7 +55,11 @@ export class ServerChannel {
   private firstReply: Mblk | null = null
   private lastReply: Mblk | null = null
   private waitingReplies = 0
-  private waitingBytes = 0
+  /** Bytes of the answers that wait. */
+  waitingBytes = 0
+  /** Since when, at the longest, its oldest answer waits: microseconds, while one does. When what waited then is gone, it is now. */
+  lateSince = 0
+  private lateBytes = 0
   private readonly stall: Timer
   private readonly readMore = (): void => this.read()
 
@@ -161,9 +167,18 @@ export class ServerChannel {
     else this.lastReply.next = entry
     this.lastReply = entry
     this.waitingBytes += messageBytes(entry)
-    if (++this.waitingReplies === 1) this.watch()
+    if (++this.waitingReplies === 1) {
+      this.watch()
+      this.waitsFromNow()
+    }
     const { maxWaitingReplies, maxWaitingReplyBytes } = settings
     if (this.waitingReplies >= maxWaitingReplies || this.waitingBytes >= maxWaitingReplyBytes) this.hold()
+    if (this.channel.runtime.arena.isLow) this.owner.isShort()
+  }
+
+  private waitsFromNow(): void {
+    this.lateSince = this.channel.runtime.clock.now()
+    this.lateBytes = this.waitingBytes
   }
 
   private drain(): void {
@@ -187,6 +202,8 @@ export class ServerChannel {
       isProgress = true
       this.waitingReplies--
       this.waitingBytes -= bytes
+      this.lateBytes -= bytes
+      if (this.lateBytes <= 0) this.waitsFromNow()
     }
     if (isProgress) this.watch()
     if (this.isHeld) this.mayRelease()
@@ -283,6 +300,7 @@ export class ServerChannel {
     this.firstReply = null
     this.lastReply = null
     this.waitingReplies = 0
+    this.waitingBytes = 0
     this.owner.gone(this)
   }
 }

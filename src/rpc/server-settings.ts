@@ -155,6 +155,8 @@ export const SERVER_COUNTERS = [
   'connections-displaced',
   /** Ended since it took no reply for the time that is set. */
   'connections-stalled',
+  /** Ended since memory was short, and it held the most of those that did not take their replies. */
+  'connections-late',
   /** Ended since what came was no record, or more than one may hold (RFC 5531 §11). */
   'record-faults',
   /** How often a connection was not read on, since its replies waited. */

@@ -38,6 +38,9 @@ import type { SessionRecord } from './session.ts'
 import { SessionTable } from './session-table.ts'
 import type { RpcService } from './stub-types.ts'
 
+/** Where memory is short, a connection that takes its answers so late may be ended, one each so often. */
+const LATE_MS = 1_000
+const RELIEF_MS = 20
 /** Of the arena, what kept replies may hold, whatever the settings say. */
 const KEPT_SHARE = 1 / 4
 /** How late a call that may wait no more is told at the most, if the queue stands still. */
@@ -78,6 +81,7 @@ export class RpcServer {
   private readonly pumpTimer = new Timer(() => this.pumpPending())
   private readonly sweepTimer = new Timer(now => this.sweep(now))
   private readonly expiryTimer = new Timer(now => this.expire(now))
+  private relieveAt = 0
   private stopping: Promise<void> | null = null
   private stopped: (() => void) | null = null
   private graceTimer: Timer | null = null
@@ -110,6 +114,7 @@ export class RpcServer {
     )
     this.runner = new CallRunner(runtime, settings, this.counters, options, this.cache)
     this.runner.onMore = queue => this.pumpLater(queue)
+    this.runner.onShort = () => this.relieve()
     this.auth = new ServerAuth(this.sessions, options.authenticate ?? null, error =>
       this.runner.tell(error, 'authenticate'),
     )
@@ -129,6 +134,7 @@ export class RpcServer {
       take: (from, mp) => this.take(from, mp),
       spoke: channel => this.silent.delete(channel),
       gone: channel => this.gone(channel),
+      isShort: () => this.relieve(),
       released: channel => this.released(channel),
     }
   }
@@ -339,6 +345,22 @@ export class RpcServer {
     // If it waits, it is not begun: its caller does not wait for it.
     call.waitUntil = 0
     call.cancel()
+  }
+
+  /** Checklist 43: who does not take answers cannot pin the memory that others' need. The one of them that holds the most goes. */
+  private relieve(): void {
+    const now = this.runtime.clock.now()
+    if (now < this.relieveAt) return
+    this.relieveAt = now + RELIEF_MS * 1_000
+    let worst: ServerChannel | null = null
+    for (const channel of this.channels) {
+      const { isStream, waitingBytes, lateSince } = channel
+      if (!isStream || waitingBytes === 0 || now - lateSince < LATE_MS * 1_000) continue
+      if (worst === null || waitingBytes > worst.waitingBytes) worst = channel
+    }
+    if (worst === null) return
+    this.counters['connections-late']++
+    worst.abort()
   }
 
   private released(channel: ServerChannel): void {
