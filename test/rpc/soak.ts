@@ -7,7 +7,7 @@ const HELP = `usage: scripts/soak-rpc [options]
 
 Rounds of campaigns of remote procedure calls, each with a seed of its own, in one process and in virtual time: calls over a wire that loses, doubles
 and reorders packets while the server crashes, of which none may have its effect twice; mutated messages and records at servers and clients; several
-times more calls than a server can serve. A round has 45,000 calls of the first kind and 200,000 messages.
+times more calls than a server can serve. A round has 50,000 calls of the first kind and 200,000 messages.
 
   --minutes N   no new round after that (default 10)
   --rounds N    this many rounds, whatever time they take
