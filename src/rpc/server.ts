@@ -17,6 +17,7 @@ import { MetricsTable, type ProcedureMetrics } from './procedure-metrics.ts'
 import { ServerAuth } from './server-auth.ts'
 import type { ServerCall, ServerQueue } from './server-call.ts'
 import { type ChannelOwner, ServerChannel } from './server-channel.ts'
+import { ServerChannels } from './server-channels.ts'
 import {
   openListening,
   type RpcListening,
@@ -38,9 +39,6 @@ import type { SessionRecord } from './session.ts'
 import { SessionTable } from './session-table.ts'
 import type { RpcService } from './stub-types.ts'
 
-/** Where memory is short, a connection that takes its answers so late may be ended, one each so often. */
-const LATE_MS = 1_000
-const RELIEF_MS = 20
 /** Of the arena, what kept replies may hold, whatever the settings say. */
 const KEPT_SHARE = 1 / 4
 /** How late a call that may wait no more is told at the most, if the queue stands still. */
@@ -72,16 +70,13 @@ export class RpcServer {
   private readonly runner: CallRunner
   private readonly intake: CallIntake
   private readonly owner: ChannelOwner
-  private readonly channels = new Set<ServerChannel>()
-  /** Connections that no message came of yet, oldest first. */
-  private readonly silent = new Set<ServerChannel>()
+  private readonly channels: ServerChannels
   private readonly doors: ServerDoor[] = []
   /** Queues that have more to run. */
   private readonly pending = new Set<ServerQueue>()
   private readonly pumpTimer = new Timer(() => this.pumpPending())
   private readonly sweepTimer = new Timer(now => this.sweep(now))
   private readonly expiryTimer = new Timer(now => this.expire(now))
-  private relieveAt = 0
   private stopping: Promise<void> | null = null
   private stopped: (() => void) | null = null
   private graceTimer: Timer | null = null
@@ -94,6 +89,7 @@ export class RpcServer {
     this.runtime = runtime
     this.options = options
     this.settings = settings
+    this.channels = new ServerChannels(runtime, settings.maxConnections, this.counters)
     this.queue = new ServiceQueue(options.service)
     const keptBytes = Math.min(settings.maxKeptBytes, runtime.arena.bytes.length * KEPT_SHARE)
     const budget = new ReplyBudget(keptBytes, settings.maxSessions)
@@ -114,7 +110,7 @@ export class RpcServer {
     )
     this.runner = new CallRunner(runtime, settings, this.counters, options, this.cache)
     this.runner.onMore = queue => this.pumpLater(queue)
-    this.runner.onShort = () => this.relieve()
+    this.runner.onShort = () => this.channels.relieve()
     this.auth = new ServerAuth(this.sessions, options.authenticate ?? null, error =>
       this.runner.tell(error, 'authenticate'),
     )
@@ -132,9 +128,9 @@ export class RpcServer {
       settings,
       counters: this.counters,
       take: (from, mp) => this.take(from, mp),
-      spoke: channel => this.silent.delete(channel),
+      spoke: channel => this.channels.spoke(channel),
       gone: channel => this.gone(channel),
-      isShort: () => this.relieve(),
+      isShort: () => this.channels.relieve(),
       released: channel => this.released(channel),
     }
   }
@@ -189,28 +185,13 @@ export class RpcServer {
    * it; it is reset if there is none, or the server stops
    */
   accept(channel: RpcChannel): void {
-    if (this.stopping !== null || (channel.isStream && !this.hasRoom())) {
+    if (this.stopping !== null || (channel.isStream && !this.channels.makeRoom())) {
       this.counters['connections-refused']++
       return channel.abort()
     }
-    const made = new ServerChannel(channel, this.owner)
-    this.channels.add(made)
-    if (channel.isStream) {
-      this.counters.connections++
-      this.silent.add(made)
-    }
+    this.channels.add(new ServerChannel(channel, this.owner))
+    if (channel.isStream) this.counters.connections++
     if (!this.expiryTimer.armed) this.expire(this.runtime.clock.now())
-  }
-
-  /** Those who connect and say nothing, or a byte now and then, do not keep out those who call. */
-  private hasRoom(): boolean {
-    if (this.channels.size < this.settings.maxConnections) return true
-    for (const channel of this.silent) {
-      this.counters['connections-displaced']++
-      channel.abort()
-      return true
-    }
-    return false
   }
 
   /** Channels that are open. */
@@ -235,7 +216,7 @@ export class RpcServer {
       this.stopped = done
     })
     for (const door of this.doors) door.close()
-    for (const channel of [...this.channels]) channel.stop()
+    for (const channel of this.channels) channel.stop()
     const { graceMs = 0 } = options
     if (graceMs <= 0) this.endNow()
     else {
@@ -247,7 +228,7 @@ export class RpcServer {
   }
 
   private endNow(): void {
-    for (const channel of [...this.channels]) {
+    for (const channel of this.channels) {
       for (const [queue, lane] of channel.queues) {
         for (let call = queue.remove(lane); call !== null; call = queue.remove(lane))
           this.refuseWaiting(call, queue, 'shed-stopping')
@@ -294,7 +275,6 @@ export class RpcServer {
   /** A channel ended: what was not begun is not, and who works for it learns that nobody waits. */
   private gone(channel: ServerChannel): void {
     this.channels.delete(channel)
-    this.silent.delete(channel)
     for (const [queue, lane] of channel.queues) {
       for (let call = queue.remove(lane); call !== null; call = queue.remove(lane)) {
         if (call.channel !== channel && !call.channel!.isOver) this.move(call, queue)
@@ -347,22 +327,6 @@ export class RpcServer {
     call.cancel()
   }
 
-  /** Checklist 43: who does not take answers cannot pin the memory that others' need. The one of them that holds the most goes. */
-  private relieve(): void {
-    const now = this.runtime.clock.now()
-    if (now < this.relieveAt) return
-    this.relieveAt = now + RELIEF_MS * 1_000
-    let worst: ServerChannel | null = null
-    for (const channel of this.channels) {
-      const { isStream, waitingBytes, lateSince } = channel
-      if (!isStream || waitingBytes === 0 || now - lateSince < LATE_MS * 1_000) continue
-      if (worst === null || waitingBytes > worst.waitingBytes) worst = channel
-    }
-    if (worst === null) return
-    this.counters['connections-late']++
-    worst.abort()
-  }
-
   private released(channel: ServerChannel): void {
     for (const [queue] of channel.queues) if (queue.isReady) this.pumpLater(queue)
   }
@@ -381,7 +345,7 @@ export class RpcServer {
   /** Calls that waited for as long as they may are told so, whether or not their turn comes. */
   private sweep(now: Instant): void {
     let isMore = false
-    for (const channel of [...this.channels]) {
+    for (const channel of this.channels) {
       for (const [queue, lane] of channel.queues) {
         if (lane.waiting === 0) continue
         const over: ServerCall[] = []
