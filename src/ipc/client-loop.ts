@@ -8,6 +8,8 @@ import { Runtime } from '../streams/runtime.ts'
 
 /** Turns before the event loop has its own. */
 const TURNS_MAX = 64
+/** As long as a timer of Node's may be: a longer one comes at once, again and again. */
+const TIMER_MS_MAX = 2 ** 31 - 1
 
 export class ClientLoop {
   readonly runtime: Runtime
@@ -63,7 +65,8 @@ export class ClientLoop {
     this.alarm = null
     const due = timers.idle ? null : timers.pollAt()
     if (due === null || this.closed) return
-    this.alarm = setTimeout(() => this.run(), Math.max(0, Math.ceil((due - clock.now()) / 1_000)))
+    const delayMs = Math.min(TIMER_MS_MAX, Math.max(0, Math.ceil((due - clock.now()) / 1_000)))
+    this.alarm = setTimeout(() => this.run(), delayMs)
     this.alarm.unref()
   }
 

@@ -10,6 +10,7 @@ import { qenable } from '../streams/queue.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { Timer } from '../streams/timers.ts'
 import type { Channel, ChannelEnd, ChannelUser } from './channel.ts'
+import { CreditBudget } from './credit.ts'
 import type { MappedText } from './mapped-node.ts'
 import { type ErrorText, errorFrom, REFUSED, takeText, textMessage, WELCOME } from './protocol.ts'
 import { ANY_MEMORY, Cutter, type SendMemory } from './send-data.ts'
@@ -55,9 +56,12 @@ export class ClientPort implements ChannelUser {
 
   readonly memory: SendMemory
   readonly cutter: Cutter
+  readonly credits: CreditBudget
 
-  constructor(runtime: Runtime, q: AnyQueue, memory: SendMemory = ANY_MEMORY) {
+  /** @param creditBytes - what all connections may have under way beyond their first credit */
+  constructor(runtime: Runtime, q: AnyQueue, creditBytes: number, memory: SendMemory = ANY_MEMORY) {
     this.runtime = runtime
+    this.credits = new CreditBudget(creditBytes)
     this.memory = memory
     this.cutter = new Cutter(memory)
     this.retry = runtime.timer(q, () => this.feed())

@@ -18,9 +18,16 @@ import { RingReader, RingWriter } from './ring.ts'
 import { SocketChannel } from './socket-channel.ts'
 
 const ARENA_BYTES = 32 * 1024 * 1024
+const ARENA_BYTES_MIN = 1024 * 1024
+const ARENA_BYTES_MAX = 2 ** 31 - 1
 /** The bell of a mapped client moves nothing but wake-ups. */
 const BELL_ARENA_BYTES = 1024 * 1024
 const TIMEOUT_MS = 5_000
+/** Of a timer. */
+const TIMEOUT_MS_MAX = 0x7fff_ffff
+/** What connections may have under way beyond their first credit: part of the memory, and of what the node lends. */
+const CREDITS_PART = 8
+const MAPPED_CREDITS_BYTES = 4 * 1024 * 1024
 /** How long `close` waits for the node to take what is in line. */
 const CLOSE_MS = 1_000
 
@@ -101,10 +108,11 @@ function shut(loop: ClientLoop, port: ClientPort, channel: Channel | null): void
 /**
  * Attaches to a node's IPC port.
  * @param path - of the port: `putnext node run FILE --ipc PATH`
- * @throws StackError `ERR_NOT_FOUND` nobody listens, `ERR_ACCESS` another user's, `ERR_NOT_SUPPORTED` a node that maps nothing, `ERR_BUSY` too many
+ * @throws StackError `ERR_BAD_ARGUMENT` an option is none; `ERR_NOT_FOUND` nobody listens, `ERR_ACCESS` another user's, `ERR_NOT_SUPPORTED` a node that maps nothing, `ERR_BUSY` too many
  * clients, `ERR_TIMED_OUT`, `ERR_PROTOCOL` no port of this version, `ERR_SHIM_MISSING`
  */
 export async function attach(path: string, options: AttachOptions = {}): Promise<IpcClient> {
+  assertOptions(path, options)
   const shim = options.shim ?? loadShim()
   const { mapped = false, timeoutMs = TIMEOUT_MS } = options
   const fd = connect(shim, path)
@@ -113,7 +121,7 @@ export async function attach(path: string, options: AttachOptions = {}): Promise
   const sizeBytes = mapped ? BELL_ARENA_BYTES : (options.arenaBytes ?? ARENA_BYTES)
   const loop = new ClientLoop(shim, new Arena({ sizeBytes }))
   const { stream, q } = openChannelStream(loop.runtime, `ipc:${path}`)
-  const port = new ClientPort(loop.runtime, q)
+  const port = new ClientPort(loop.runtime, q, Math.floor(sizeBytes / CREDITS_PART))
   let channel: SocketChannel | null = null
   try {
     channel = new SocketChannel(
@@ -134,6 +142,23 @@ export async function attach(path: string, options: AttachOptions = {}): Promise
   } finally {
     if (mapped && memory >= 0) shim.fdClose(memory)
   }
+}
+
+/** Before anything is opened. @throws StackError `ERR_BAD_ARGUMENT` */
+function assertOptions(path: unknown, { mapped, arenaBytes, timeoutMs }: AttachOptions): void {
+  const isIn = (value: unknown, least: number, most: number): boolean =>
+    value === undefined || (typeof value === 'number' && value >= least && value <= most)
+  const wrong =
+    typeof path !== 'string' || path === ''
+      ? 'the path of a port is text'
+      : mapped !== undefined && typeof mapped !== 'boolean'
+        ? '"mapped" is true or false'
+        : !isIn(arenaBytes, ARENA_BYTES_MIN, ARENA_BYTES_MAX) || !Number.isInteger(arenaBytes ?? 0)
+          ? '"arenaBytes" is 1 MiB to 2 GiB'
+          : isIn(timeoutMs, 1, TIMEOUT_MS_MAX)
+            ? null
+            : '"timeoutMs" is 1 to 2147483647'
+  if (wrong !== null) throw new StackError('ERR_BAD_ARGUMENT', wrong)
 }
 
 /** The node's first byte carries the descriptor of its memory, if it shares it. @returns negative if it does not */
@@ -170,7 +195,7 @@ function mappedClient(
   const loop = new ClientLoop(shim, arena)
   const { stream, q } = openChannelStream(loop.runtime, 'ipc')
   const side = new MappedClientSide(arena)
-  const port = new ClientPort(loop.runtime, q, side)
+  const port = new ClientPort(loop.runtime, q, MAPPED_CREDITS_BYTES, side)
   port.settings = welcome.settings
   const place = { words: arena.words, now: () => shim.now(), run: () => loop.run() }
   const rings = { writer: new RingWriter(arena.words, toNode), reader: new RingReader(arena.words, toClient) }

@@ -9,9 +9,12 @@ export interface AttachOptions {
    * this process like a thread of its own. False by default: bytes pass through the socket.
    */
   readonly mapped?: boolean
-  /** Bytes of this process's own memory for packets, 32 MiB by default; of no concern to a mapped client. */
+  /**
+   * Bytes of this process's own memory for packets, 32 MiB by default, 1 MiB to 2 GiB; of no concern to a mapped client. What came and was
+   * not read yet lies there.
+   */
   readonly arenaBytes?: number
-  /** How long the node may take to answer; 5,000 by default. */
+  /** How long the node may take to answer, in milliseconds; 5,000 by default. */
   readonly timeoutMs?: number
   /** Loaded by default. */
   readonly shim?: Shim
@@ -19,9 +22,11 @@ export interface AttachOptions {
 
 /** What passed through the port so far, at this end. Bytes of copies are in `runtime.arena.copies` (`ipc`, `ipc-kernel`). */
 export interface PortCounters {
-  /** System calls that wrote, and that read. A mapped port's are wake-ups. */
+  /** System calls that wrote, and that read; 0 of a mapped port. */
   readonly writes: number
   readonly reads: number
+  /** Of a mapped port: how often the other process had to be woken, a system call each. */
+  readonly wakes: number
   readonly 'frames-out': number
   readonly 'frames-in': number
   readonly 'bytes-out': number

@@ -11,19 +11,19 @@ import { messageBytes } from '../streams/mblk/message.ts'
 import { messageFrom, readMessage } from '../streams/mblk/pullup.ts'
 
 /** Both ends must say the same. */
-export const PROTOCOL_VERSION = 2
+export const PROTOCOL_VERSION = 3
 export const HEADER_BYTES = 16
 /** Longest body. */
 export const BODY_BYTES_MAX = 512 * 1024
 /** Longest body that is not data. */
 export const TEXT_BYTES_MAX = 64 * 1024
-/** Bytes of data that a sender may have under way on a stream at first, each direction; one message may go over it. */
+/** Cost of data that a sender may have under way on a stream at first, each direction; one message may go over it. */
+export const FIRST_CREDIT_BYTES = 64 * 1024
+/** The same at most: what a stream is given beyond the first is its receiver's decision (`credit.ts`). */
 export const CREDIT_BYTES = 1024 * 1024
 /** What a message counts for beside its bytes, so that many small ones are bounded, too. */
 export const MESSAGE_COST_BYTES = 256
-/** Credit is given back in parts of this size. */
-export const CREDIT_STEP_BYTES = CREDIT_BYTES / 4
-/** As {@link CREDIT_BYTES}, of an endpoint of datagrams: what is beyond it is no stream's data and may be dropped. */
+/** As {@link FIRST_CREDIT_BYTES}, of an endpoint of datagrams: what is beyond it is no stream's data and may be dropped. */
 export const DATAGRAM_CREDIT_BYTES = 128 * 1024
 export const DATAGRAM_CREDIT_STEP_BYTES = DATAGRAM_CREDIT_BYTES / 4
 /** Accepted connections of one listener that are on their way to the program. */

@@ -4,7 +4,6 @@
  * there is room above, and only then is credit for more given back.
  */
 import { StackError } from '../base/errors.ts'
-import { HEAD_BYTES } from '../inet/tcp/connection.ts'
 import type { ConnectionEnd } from '../inet/tcp/ends.ts'
 import type { CloseReason } from '../inet/tcp/host.ts'
 import type { TcpInfo } from '../inet/tcp/info.ts'
@@ -32,19 +31,20 @@ import type { AnyQueue } from '../streams/module.ts'
 import { putnext } from '../streams/putnext.ts'
 import { canputnext, FLUSHALL, flushq, getq, putbq, putq, qenable } from '../streams/queue.ts'
 import type { ClientPort, RemoteStream } from './client-port.ts'
+import { CreditGiver } from './credit.ts'
 import {
   ABORT,
   ANSWER,
+  BODY_BYTES_MAX,
   CLOSE,
   CONNECTED,
   CREDIT,
-  CREDIT_BYTES,
-  CREDIT_STEP_BYTES,
   costOf,
   DATA,
   END,
   type ErrorText,
   errorFrom,
+  FIRST_CREDIT_BYTES,
   NAMES,
   OVER,
   REFUSAL,
@@ -57,6 +57,9 @@ import {
 } from './protocol.ts'
 import { RemoteRequests, streamOver } from './remote-requests.ts'
 import { bodyCost } from './send-data.ts'
+
+/** Read and not taken by the program: little, since it is of the memory that all connections share. */
+const HEAD_BYTES = 128 * 1024
 
 export interface StreamNames {
   readonly local: SocketName
@@ -83,9 +86,10 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
   /** What the program changed. */
   private readonly changed: Partial<ConnectionSettings> = {}
   /** Bytes that may be sent; below zero after a message that went over it. */
-  private credit = CREDIT_BYTES
-  /** Bytes to be given back to the node. */
-  private handedOn = 0
+  private credit = FIRST_CREDIT_BYTES
+  private readonly giver: CreditGiver
+  /** Bytes that the program had read when credit was last given. */
+  private readThen = 0
   /** Bytes of data that came, and where urgent data ends among them. */
   private received = 0
   private urgentEnd = 0
@@ -107,6 +111,7 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
     this.settings = names.settings
     this.stateName = state
     this.requests = new RemoteRequests(port, id, q.other)
+    this.giver = new CreditGiver(port.credits)
     q.stream.setReadLimits(HEAD_BYTES, HEAD_BYTES)
   }
 
@@ -181,11 +186,15 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
 
   /** @param mp - consumed */
   private up(mp: Mblk): void {
-    this.handedOn += costOf(messageBytes(mp))
+    const cost = costOf(messageBytes(mp))
     putnext(this.q, mp)
-    if (this.handedOn < CREDIT_STEP_BYTES || this.reason !== null) return
-    this.port.send(this.id, CREDIT, this.handedOn, null)
-    this.handedOn = 0
+    if (this.reason !== null) return
+    const { read } = this
+    // What the head took in is read only then.
+    const given = this.giver.took(cost, read !== this.readThen)
+    if (given === 0) return
+    this.readThen = read
+    this.port.send(this.id, CREDIT, given, null)
   }
 
   /** The read queue's service procedure: there is room above. */
@@ -231,6 +240,7 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
     this.reason = reason
     this.error = error
     this.stateName = 'CLOSED'
+    this.giver.close()
     this.port.forget(this.id)
     for (const mp of this.leftover) freemsg(mp)
     this.leftover.length = 0
@@ -283,7 +293,7 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
       const { cutter } = this.port
       let rest: Mblk | null = mp
       do {
-        const result = cutter.cut(rest)
+        const result = cutter.cut(rest, Math.min(BODY_BYTES_MAX, Math.max(this.credit, FIRST_CREDIT_BYTES)))
         rest = cutter.rest
         if (result === 'no-block') {
           this.port.waitForBlocks(this)
@@ -370,14 +380,19 @@ export class RemoteConnection implements ConnectionEnd, RemoteStream {
     this.port.send(this.id, CLOSE, 0, null)
     this.reason = 'done'
     this.stateName = 'CLOSED'
+    this.giver.close()
     this.port.forget(this.id)
   }
 
   // ---- what the program asks
 
+  /** Bytes that left the stream's head, modulo 2^32. */
+  private get read(): number {
+    return (this.received - this.q.count - this.q.stream.top.count) | 0
+  }
+
   get urgentAhead(): number {
-    const read = (this.received - this.q.count - this.q.stream.top.count) | 0
-    return this.reason !== null ? 0 : Math.max(0, (this.urgentEnd - read) | 0)
+    return this.reason !== null ? 0 : Math.max(0, (this.urgentEnd - this.read) | 0)
   }
 
   change(given: Partial<ConnectionSettings>): void {

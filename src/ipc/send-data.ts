@@ -34,27 +34,27 @@ export class Cutter {
     this.memory = memory
   }
 
-  /** Cuts one body. @param mp - consumed, with bytes */
-  cut(mp: Mblk): CutResult {
+  /** Cuts one body. @param mp - consumed, with bytes @param most - bytes of it */
+  cut(mp: Mblk, most = BODY_BYTES_MAX): CutResult {
     this.body = null
     this.rest = mp
     let end: Mblk | null = mp
     let last: Mblk | null = null
     for (; end !== null && this.memory.takes(end); end = end.cont) last = end
-    if (last === null) return this.copy(mp)
-    if (end === null) return this.split(mp)
+    if (last === null) return this.copy(mp, most)
+    if (end === null) return this.split(mp, most)
     // What is behind is copied when its turn comes.
     last.cont = null
     end.type = mp.type
-    const result = this.split(mp)
+    const result = this.split(mp, most)
     if (this.rest === null) this.rest = end
     else joined(this.rest, end)
     return result === 'sent' ? 'more' : result
   }
 
-  private copy(mp: Mblk): CutResult {
+  private copy(mp: Mblk, most: number): CutResult {
     if (mp.rptr === mp.wptr && mp.cont !== null) {
-      return this.cut(dropEmptyHead(mp))
+      return this.cut(dropEmptyHead(mp), most)
     }
     const body = this.memory.copyFront(mp)
     if (body === null) return 'no-block'
@@ -66,17 +66,17 @@ export class Cutter {
     return this.rest === null ? 'sent' : 'more'
   }
 
-  private split(mp: Mblk): CutResult {
+  private split(mp: Mblk, most: number): CutResult {
     const size = messageBytes(mp)
-    if (size <= BODY_BYTES_MAX) {
+    if (size <= most) {
       this.body = mp
       this.rest = null
       return 'sent'
     }
     const part = dupmsg(mp)
     if (part === null) return 'no-view'
-    adjmsg(part, BODY_BYTES_MAX - size)
-    adjmsg(mp, BODY_BYTES_MAX)
+    adjmsg(part, most - size)
+    adjmsg(mp, most)
     this.body = part
     this.rest = dropEmptyHead(mp)
     return 'more'

@@ -3,6 +3,7 @@ import { StackError } from '../base/errors.ts'
 import { CONNECTION_SETTINGS } from '../inet/tcp/settings.ts'
 import type { EndpointOptions } from '../inet/udp/control.ts'
 import type { Channel, ChannelEnd, ChannelUser } from '../ipc/channel.ts'
+import { CreditBudget } from '../ipc/credit.ts'
 import type { MappedNodeSide } from '../ipc/mapped-node.ts'
 import {
   CONNECT,
@@ -72,6 +73,8 @@ export interface AgentHome {
 
 /** Cost of a client's data that may wait for TCP; beyond, nothing is read from it until some of it left. */
 const HELD_MAX = 8 * 1024 * 1024
+/** Of that, for what connections have under way beyond their first credit: the rest is for many that stand still. */
+const CREDITS_BYTES = 3 * 1024 * 1024
 
 export class IpcAgent implements ChannelUser {
   readonly pid: number
@@ -84,6 +87,8 @@ export class IpcAgent implements ChannelUser {
   /** The highest number that the client gave. */
   private lastId = 0
   private held = 0
+  /** For its connections. */
+  readonly credits = new CreditBudget(CREDITS_BYTES)
   /** Texts wait that the client does not read: nothing more is read that is answered by one. */
   private isUnheard = false
 

@@ -4,6 +4,7 @@
  */
 import { StackError } from '../base/errors.ts'
 import { makePrimitive, URGENT_REQ } from '../inet/tcp/primitives.ts'
+import { CreditGiver } from '../ipc/credit.ts'
 import {
   ABORT,
   ANSWER,
@@ -12,11 +13,11 @@ import {
   CONNECTED,
   CREDIT,
   CREDIT_BYTES,
-  CREDIT_STEP_BYTES,
   costOf,
   DATA,
   END,
   errorText,
+  FIRST_CREDIT_BYTES,
   OVER,
   REFUSAL,
   REQUEST,
@@ -52,10 +53,10 @@ export class IpcConnection implements IpcStream {
   private readonly id: number
   private readonly connection: TcpConnection
   /** Cost of data that may go to the client. */
-  private credit = CREDIT_BYTES
-  /** Cost of data of the client's that TCP has not taken, and of what it took and the client was not told. */
+  private credit = FIRST_CREDIT_BYTES
+  /** Cost of data of the client's that TCP has not taken. */
   private underWay = 0
-  private taken = 0
+  private readonly giver: CreditGiver
   /** Bytes that went to the client. */
   private sent = 0
   /** What waits for TCP to have room, with SHUTDOWN, URGENT_DATA and CLOSE in their places. */
@@ -68,6 +69,7 @@ export class IpcConnection implements IpcStream {
     this.agent = agent
     this.id = id
     this.connection = connection
+    this.giver = new CreditGiver(agent.credits)
     connection.onConnect = () => this.say(CONNECTED, 0)
     connection.onEnd = () => this.say(END, 0)
     connection.onWritable = () => this.work()
@@ -195,10 +197,9 @@ export class IpcConnection implements IpcStream {
 
   private took(cost: number): void {
     this.underWay -= cost
-    this.taken += cost
-    if (this.taken < CREDIT_STEP_BYTES || this.left || this.over) return
-    this.say(CREDIT, this.taken)
-    this.taken = 0
+    if (this.left || this.over) return
+    const given = this.giver.took(cost, true)
+    if (given > 0) this.say(CREDIT, given)
   }
 
   /** TCP has room. */
@@ -287,6 +288,7 @@ export class IpcConnection implements IpcStream {
       freemsg(each)
     }
     this.waiting.length = 0
+    this.giver.close()
     this.agent.forget(this.id, this)
     this.agent.home.lingered(this)
     this.connection.close()

@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { StackError } from '../../src/base/errors.ts'
 import { tryShim } from '../../src/host/shim.ts'
+import { attach } from '../../src/ipc/index.ts'
 import { until } from '../../src/node/testing.ts'
 import { netOn, type Socket } from '../../src/socket/net.ts'
 import { TcpConnection, TcpListener } from '../../src/socket/tcp-endpoint.ts'
@@ -537,6 +538,24 @@ describe.skipIf(absent)(`ipc: the socket${absent ? ' (skipped: no native shim)' 
     const fd = shim.unixListen(path, 1)
     shim.fdClose(fd)
     expect(existsSync(path)).toBe(true)
+    await pair.finish()
+  })
+
+  it('options that are none are told before anything is opened', async () => {
+    const pair = await Pair.start()
+    const options = [
+      { arenaBytes: 10 },
+      { arenaBytes: 'x' },
+      { arenaBytes: 2 ** 31 },
+      { timeoutMs: 0 },
+      { timeoutMs: Number.NaN },
+      { mapped: 'yes' },
+    ]
+    for (const each of options)
+      await expect(pair.attach(each as object)).rejects.toMatchObject({ code: 'ERR_BAD_ARGUMENT' })
+    for (const path of [undefined, ''])
+      await expect(attach(path as string)).rejects.toMatchObject({ code: 'ERR_BAD_ARGUMENT' })
+    expect(pair.near.ipc!.counters.accepted).toBe(0)
     await pair.finish()
   })
 

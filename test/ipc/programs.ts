@@ -30,13 +30,14 @@ export class Pair {
     this.far = far
   }
 
-  static async start(ipc: object = {}): Promise<Pair> {
+  /** @param size - of the memory of both nodes together */
+  static async start(ipc: object = {}, size = '32MiB'): Promise<Pair> {
     const directory = mkdtempSync(join(tmpdir(), 'putnext-ipc-'))
     const wires = new Wires()
     const config = (name: string, address: string, extra: object): unknown => ({
       version: 1,
       name,
-      arena: { size: '32MiB' },
+      arena: { size },
       control: false,
       links: [{ name: 'w', driver: 'wire', wire: 'w', addresses: [`${address}/24`] }],
       ...extra,
