@@ -1,5 +1,6 @@
 /** Who has its turn, and when. */
 import { afterEach, expect, it } from 'vitest'
+import { after, milliseconds } from '../base/time.ts'
 import { UdpEndpoint } from '../socket/endpoint.ts'
 import { createServer } from '../socket/net.ts'
 import { freemsg } from '../streams/mblk/alloc.ts'
@@ -7,6 +8,7 @@ import { Arena } from '../streams/mblk/arena.ts'
 import type { DriverInfo } from '../streams/module.ts'
 import { qenable } from '../streams/queue.ts'
 import { Stream } from '../streams/stream.ts'
+import { Timer } from '../streams/timers.ts'
 import { type KernelHost, kernelHost } from './host.ts'
 import { KernelLoop } from './loop.ts'
 import { Plain } from './testing/plain.ts'
@@ -127,4 +129,17 @@ it('sockets in the shape of node:net stand above it', async () => {
   await until('the echo', () => text === 'over both')
   socket.end()
   await new Promise(resolve => server.close(resolve))
+})
+
+it('a deadline beyond 24 days, which is as long as a timer of Node may be, keeps nobody busy until then', async () => {
+  const warnings: string[] = []
+  const onWarning = (warning: Error): number => warnings.push(warning.name)
+  process.on('warning', onWarning)
+  const { runtime } = hostOf()
+  const timer = new Timer(() => {})
+  runtime.timers.arm(timer, after(runtime.clock.now(), milliseconds(1e10)))
+  await new Promise(resolve => setTimeout(resolve, 20))
+  expect(warnings).toEqual([])
+  runtime.timers.cancel(timer)
+  process.off('warning', onWarning)
 })

@@ -13,6 +13,9 @@ const TURNS_MAX = 64
 /** Runs from ticks before the event loop has its turn: ticks that bring about ticks keep it from ever having one. */
 const TICKS_MAX = 32
 
+/** As long as a timer of Node's may be: a longer one comes at once, again and again. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
 /** Something that gathers what a turn writes. */
 export interface Gatherer {
   /** The turn is over. */
@@ -123,7 +126,7 @@ export class KernelLoop {
     const due = timers.idle ? null : timers.pollAt()
     if (due === null || this.closed || (this.alarm !== null && this.alarmAt <= due)) return
     if (this.alarm !== null) clearTimeout(this.alarm)
-    const delayMs = Math.max(0, Math.ceil((due - this.runtime.clock.now()) / 1_000))
+    const delayMs = Math.min(TIMER_MS_MAX, Math.max(0, Math.ceil((due - this.runtime.clock.now()) / 1_000)))
     this.alarmAt = due
     this.alarm = setTimeout(this.onAlarm, delayMs)
     this.alarm.unref()
