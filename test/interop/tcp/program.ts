@@ -1,6 +1,9 @@
 /** A program in a network namespace: what it says, how it ends. */
 import { type ChildProcess, spawn } from 'node:child_process'
 
+/** Daemons are not in everybody's PATH. */
+export const SEARCH_PATH = `${process.env['PATH']}:/usr/sbin:/sbin`
+
 export interface Ended {
   /** -1 if a signal ended it. */
   readonly code: number
@@ -20,7 +23,10 @@ export class Program {
   constructor(netns: string, command: string, args: readonly string[]) {
     this.command = [command, ...args].join(' ')
     // ip-netns(8) becomes the program, so that the child's number is the program's.
-    this.child = spawn('ip', ['netns', 'exec', netns, command, ...args], { stdio: 'pipe' })
+    this.child = spawn('ip', ['netns', 'exec', netns, command, ...args], {
+      stdio: 'pipe',
+      env: { ...process.env, PATH: SEARCH_PATH },
+    })
     this.child.stdin!.on('error', () => {})
     this.child.stdout!.on('data', (chunk: Buffer) => {
       this.stdout += chunk.toString('latin1')

@@ -14,15 +14,14 @@ import { setSysctl } from '../../../src/host/sysctl.ts'
 import { shim as loaded, missing } from '../../../src/host/testing/requirements.ts'
 import type { Node } from '../../../src/node/node.ts'
 import type { ModuleInfo } from '../../../src/streams/index.ts'
-import { Program } from './program.ts'
+import { Program, SEARCH_PATH } from './program.ts'
 import { openStackSide } from './stack-side.ts'
 
 export const ON_KERNEL = process.env['PUTNEXT_INTEROP_SIDE'] === 'kernel'
 const PYTHONS = ['/usr/bin/python3', 'python3']
 
-/** Where a program is; daemons are not in everybody's PATH. */
-export const programPath = (name: string): string | null =>
-  findProgram([name], `${process.env['PATH']}:/usr/sbin:/sbin`)
+/** Where a program is. */
+export const programPath = (name: string): string | null => findProgram([name], SEARCH_PATH)
 
 /** What a test needs beside namespaces, by the name under which it is missing. */
 export function lacking(...programs: readonly string[]): string {
