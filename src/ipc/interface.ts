@@ -6,7 +6,8 @@ import type { Runtime } from '../streams/runtime.ts'
 export interface AttachOptions {
   /**
    * Share the node's memory: descriptors pass, no bytes. The node must allow it (`--ipc-mapped`), and run as the same user; it trusts
-   * this process like a thread of its own. False by default: bytes pass through the socket.
+   * this process like a thread of its own. All connections of a client share 2 MiB of blocks to send from, and 16 MiB of blocks that came and
+   * were not freed: beyond that, data waits. False by default: bytes pass through the socket.
    */
   readonly mapped?: boolean
   /**

@@ -109,7 +109,8 @@ export class UdpEndpoint {
   }
 
   /**
-   * Opens an endpoint; `bind` and `connect` in the options take effect at once.
+   * Opens an endpoint; `bind` and `connect` in the options take effect at once. Over a port to another process (`putnext/ipc`) they are asked
+   * of the node: what it refuses is told by `stream.onDown`, and thrown by each later call.
    * @throws StackError what binding or connecting throws; nothing stays open then
    */
   static open(runtime: Runtime, options: EndpointOptions = {}, name = 'udp'): UdpEndpoint {
