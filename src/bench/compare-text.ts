@@ -42,11 +42,20 @@ const rowText = ({ name, a, b, ratio, range, change }: ComparedRow): string[] =>
   CHANGE_TEXTS[change],
 ]
 
+const verdictText = (verdict: string): string => (verdict === 'unclear' ? 'cannot tell' : verdict)
+
 function conclusionsText(differ: Comparison['conclusions'], concluded: number): string {
   if (concluded === 0) return ''
   if (differ.length === 0) return `Both runs come to the same conclusions, all ${concluded}.`
-  const rows = differ.map(({ name, a, b }) => [name, a, b])
-  return `${differ.length} of ${concluded} conclusions moved:\n${table([['', 'A', 'B'], ...rows])}`
+  // What one run could not tell contradicts nothing that the other says.
+  const moved = differ.filter(({ a, b }) => a !== 'unclear' && b !== 'unclear')
+  const undecided = differ.length - moved.length
+  const rows = [...moved, ...differ.filter(one => !moved.includes(one))].map(({ name, a, b }) => [
+    name,
+    verdictText(a),
+    verdictText(b),
+  ])
+  return `Of ${concluded} conclusions ${moved.length} moved, and ${undecided} only one run could draw:\n${table([['', 'A', 'B'], ...rows])}`
 }
 
 const onlyText = (letter: string, names: readonly string[]): string =>

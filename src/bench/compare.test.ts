@@ -154,6 +154,16 @@ describe('bench/compare', () => {
     expect(betterOf('their Gbit/s')).toBeNull()
   })
 
+  it('a conclusion that one run could not draw has not moved', () => {
+    const { comparisons: given } = SAMPLE
+    expect(given.slice(0, 2).map(({ verdict }) => verdict)).toEqual(['faster', 'slower'])
+    const verdicts = ['unclear', 'faster'] as const
+    const comparisons = given.map((one, i) => ({ ...one, verdict: verdicts[i] ?? one.verdict }))
+    const text = comparisonText(compareRuns(SAMPLE, { ...SAMPLE, comparisons }, { names: NAMES }), false)
+    expect(text).toContain('Of 11 conclusions 1 moved, and 1 only one run could draw:')
+    expect(text).toMatch(/slower +faster\n.*faster +cannot tell/)
+  })
+
   it('the text has what changed; with all of it, everything', () => {
     const { arms } = SAMPLE
     const changed = {

@@ -311,7 +311,10 @@ function warningsOf(
     warnings.push(
       `the machine was busy when it began (load ${machine.load.toFixed(1)}): measure again when it is not`,
     )
-  if (rounds < ROUNDS_MIN) warnings.push(`${rounds} rounds decide nothing: take at least ${ROUNDS_MIN}`)
+  if (rounds < ROUNDS_MIN)
+    warnings.push(
+      `${rounds} ${rounds === 1 ? 'round decides' : 'rounds decide'} nothing: take at least ${ROUNDS_MIN}`,
+    )
   if (mode === 'wire')
     warnings.push(
       'without root: two stacks of one process over a wire, no kernel and no device between; processor time is that of both stacks',

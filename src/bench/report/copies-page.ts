@@ -126,7 +126,7 @@ function methodSection({ method, rounds }: CopiesResult): Section {
   const body = [
     list(method),
     paragraphs([
-      `Every figure is the median of ${rounds} rounds, with the range beside it. Two arms are compared round by round, and a comparison is decided only if every round says the same; else the report says that it cannot tell.`,
+      `Every figure is the median of ${rounds} rounds (of fewer where its table says so), with the range beside it. Two arms are compared round by round, and a comparison is decided only if every round says the same; else the report says that it cannot tell.`,
     ]),
   ]
   return { id: 'method', title: 'How it was measured', body: body.join('\n') }
