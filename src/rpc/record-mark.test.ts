@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { allocb, dupmsg, esballoc, freemsg } from '../streams/mblk/alloc.ts'
-import { Arena, FRAME_BLOCK_BYTES, SUPER_BLOCK_BYTES } from '../streams/mblk/arena.ts'
+import { Arena, SUPER_BLOCK_BYTES } from '../streams/mblk/arena.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { blockCount } from '../streams/mblk/message.ts'
 import { chainOf, flat } from '../streams/testing/messages.ts'
-import { LOOSE_BYTES, markFragments, markRecord, RecordSplitter } from './record-mark.ts'
+import { FOREIGN_PIECES, LOOSE_BYTES, markFragments, markRecord, RecordSplitter } from './record-mark.ts'
 import { hex, patterned, toHex } from './xdr/testing/values.ts'
 
 const arena = new Arena({ sizeBytes: 16 * 1024 * 1024, poison: true })
@@ -71,7 +71,7 @@ describe('rpc/record-mark: RFC 5531 §11', () => {
       expect(splitter.next()).toBe(null)
       most = Math.max(most, arena.foreignInUse)
     }
-    expect(most).toBeLessThanOrEqual(LOOSE_BYTES / FRAME_BLOCK_BYTES + 1)
+    expect(most).toBeLessThanOrEqual(FOREIGN_PIECES + 1)
     splitter.close()
   })
 

@@ -8,7 +8,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { allocb, dupb, freeb, freemsg } from '../streams/mblk/alloc.ts'
-import { type Arena, FRAME_BLOCK_BYTES } from '../streams/mblk/arena.ts'
+import { type Arena, FRAME_BLOCK_BYTES, HEADER_BLOCK_BYTES } from '../streams/mblk/arena.ts'
 import { copyBytes } from '../streams/mblk/copy.ts'
 import type { Mblk, UniqueMblk } from '../streams/mblk/mblk.ts'
 import { linkb, messageBytes, prepend } from '../streams/mblk/message.ts'
@@ -22,6 +22,12 @@ const LOOSE_RATIO = 4
 export const LOOSE_BYTES = 256 * 1024
 /** The same where there is memory for it: as many as come while a sender's congestion window grows. */
 export const LOOSE_BYTES_AMPLE = 1024 * 1024
+
+/**
+ * Small pieces of an unfinished record that may be memory of others', as the kernel's sockets bring it: of such blocks only so many may be
+ * alive, of all connections together, however small they are.
+ */
+export const FOREIGN_PIECES = 8
 
 /** Why a stream cannot be read on; names of counters. The connection is to be closed. */
 export const RECORD_FAULTS = [
@@ -66,6 +72,9 @@ export class RecordSplitter {
   private recordBytes = 0
   private recordFragments = 0
   private looseBytes = 0
+  /** Of blocks that pieces were copied into, and small pieces of foreign memory that were not. */
+  private ownBytes = 0
+  private foreignPieces = 0
   /** The tail is a block of our own, with room behind `wptr`. */
   private tailIsOurs = false
   private mark = 0
@@ -111,7 +120,7 @@ export class RecordSplitter {
 
   /** Memory that the unfinished record holds, in bytes. */
   get held(): number {
-    return Math.max(this.looseBytes, this.recordBytes)
+    return Math.max(this.looseBytes + this.ownBytes, this.recordBytes)
   }
 
   /** Gives up: for who has a bound of its own. */
@@ -182,12 +191,11 @@ export class RecordSplitter {
   /** Whether a piece holds so much that it is to be copied. One that completes its record is not: it is gone at once. */
   private isLoose(bp: Mblk, part: number): boolean {
     const { sizeClass } = bp.dblk
-    // Memory that is not the arena's is no matter of bytes: of its blocks only so many may be alive, of all connections together.
-    const isForeign = sizeClass === null
-    const blockBytes = isForeign ? FRAME_BLOCK_BYTES : sizeClass.blockBytes
+    const blockBytes = sizeClass === null ? FRAME_BLOCK_BYTES : sizeClass.blockBytes
     if (part * LOOSE_RATIO > blockBytes) return false
     if (this.isLast && part === this.fragmentLeft) return false
-    if (this.looseBytes + blockBytes > (isForeign ? LOOSE_BYTES : this.looseMax)) return true
+    if (sizeClass === null) return ++this.foreignPieces > FOREIGN_PIECES
+    if (this.looseBytes + blockBytes > this.looseMax) return true
     this.looseBytes += blockBytes
     return false
   }
@@ -196,8 +204,9 @@ export class RecordSplitter {
     const { arena } = bp.dblk
     while (part > 0) {
       if (!this.tailIsOurs || this.tail!.wptr === this.tail!.dblk.lim) {
-        const block = allocb(arena, FRAME_BLOCK_BYTES)
+        const block = allocb(arena, this.ownBytes === 0 ? HEADER_BLOCK_BYTES : FRAME_BLOCK_BYTES)
         if (block === null) return false
+        this.ownBytes += block.dblk.lim - block.dblk.base
         this.append(block)
         this.tailIsOurs = true
       }
@@ -235,6 +244,8 @@ export class RecordSplitter {
     this.recordBytes = 0
     this.recordFragments = 0
     this.looseBytes = 0
+    this.ownBytes = 0
+    this.foreignPieces = 0
     this.tailIsOurs = false
     this.fragmentLeft = 0
     this.mark = 0

@@ -37,7 +37,7 @@ const GATHER_RECORDS = 8
 const BATCH_BYTES = 1_920
 /** Of the arena, what unfinished records of all connections may hold: the rest is for those that are complete, and for everybody else. */
 const UNFINISHED_SHARE = 1 / 4
-/** A connection that holds no more than this is not the one that goes. */
+/** A connection that holds no more than this is not the one that goes, as long as there is memory. */
 const UNFINISHED_FREE = 64 * 1024
 const HIWAT = 256 * 1024
 const LOWAT = 64 * 1024
@@ -63,6 +63,7 @@ export type RpcmodCounters = Counters<
 
 /** What the instances of one stack share. */
 interface Unfinished {
+  readonly arena: Arena
   bytes: number
   readonly limit: number
 }
@@ -113,7 +114,7 @@ export const rpcmod: ModuleInfo<Rpcmod> = {
 function sharedBy(arena: Arena): Unfinished {
   let shared = unfinished.get(arena)
   if (shared === undefined) {
-    shared = { bytes: 0, limit: Math.floor(arena.bytes.length * UNFINISHED_SHARE) }
+    shared = { arena, bytes: 0, limit: Math.floor(arena.bytes.length * UNFINISHED_SHARE) }
     unfinished.set(arena, shared)
   }
   return shared
@@ -183,7 +184,8 @@ function account(state: Rpcmod): boolean {
   const grown = splitter.held - state.held
   shared.bytes += grown
   state.held += grown
-  return grown <= 0 || shared.bytes <= shared.limit || state.held <= UNFINISHED_FREE
+  if (grown <= 0 || shared.bytes <= shared.limit) return true
+  return state.held <= UNFINISHED_FREE && !shared.arena.isLow
 }
 
 function fail(q: Queue<Rpcmod>, fault: RecordFault): void {
