@@ -50,23 +50,12 @@ export class Call extends CallSlot {
   rejections = 0
   resolve: (value: unknown) => void = ignore
   reject: (error: unknown) => void = ignore
+  /** What cancels it: see `ClientSignals`. */
   signal: AbortSignal | null = null
-  private readonly onAbort: (call: Call) => void
-
-  /** @param onAbort - called when the signal aborts */
-  constructor(onAbort: (call: Call) => void) {
-    super()
-    this.onAbort = onAbort
-  }
-
-  /** As a listener of the signal. */
-  handleEvent(): void {
-    this.onAbort(this)
-  }
 
   /** Lets go of everything, before the slot is used again. */
   clear(): void {
-    const { message, signal } = this
+    const { message } = this
     this.message = null
     this.signal = null
     this.procedure = IDLE
@@ -77,7 +66,6 @@ export class Call extends CallSlot {
     this.inSession = false
     this.asksForSession = false
     this.rejections = 0
-    signal?.removeEventListener('abort', this)
     if (message !== null) freemsg(message)
   }
 }

@@ -18,6 +18,7 @@ import type { ClientSettings } from './client-options.ts'
 import { REPLY_COUNTERS, ReplyReader, type ReplySink } from './client-replies.ts'
 import { ClientSender, SENDER_COUNTERS } from './client-sender.ts'
 import { ClientSession } from './client-session.ts'
+import { ClientSignals } from './client-signals.ts'
 import type { ClientTracer } from './client-tracer.ts'
 import { DATAGRAM_BYTES_MAX } from './datagram-channel.ts'
 import type { ReplyFault, ReplyHeader } from './message.ts'
@@ -68,6 +69,7 @@ export class ClientEngine implements ConnectionOwner, DueHandler<Call>, ReplySin
   /** Another channel may lead to another server. */
   private readonly isLookedUp: boolean
   readonly sender: ClientSender
+  readonly signals = new ClientSignals(call => this.cancelled(call))
   private readonly replies: ReplyReader
   private readonly timer: Timer
   private readonly tracer: ClientTracer | null
@@ -97,9 +99,8 @@ export class ClientEngine implements ConnectionOwner, DueHandler<Call>, ReplySin
     this.isStream = isStream
     this.isLookedUp = isLookedUp
     this.tracer = tracer
-    const onAbort = (call: Call): void => this.cancelled(call)
     const limits = { maxInFlight, maxWaiting, retransmit: isStream ? null : { firstUs, maxUs } }
-    this.core = new ClientCore(limits, runtime.random, () => new Call(onAbort))
+    this.core = new ClientCore(limits, runtime.random, () => new Call())
     this.session = new ClientSession(settings.atMostOnce, settings.credentials, runtime.random)
     this.connection = new ClientConnection(runtime, source, settings, this)
     const { core, session, connection, counters } = this
@@ -356,6 +357,7 @@ export class ClientEngine implements ConnectionOwner, DueHandler<Call>, ReplySin
 
   private over(call: Call): void {
     this.core.end(call)
+    if (call.signal !== null) this.signals.delete(call)
     call.clear()
   }
 

@@ -157,8 +157,9 @@ export class RpcClient implements RpcCaller {
       call.metrics = metrics
       engine.sender.encode(call, argument)
       if (signal !== undefined) {
-        call.signal = signal
-        signal.addEventListener('abort', call)
+        // What was encoded may have a getter that cancels.
+        if (signal.aborted) throw cancelled(signal)
+        engine.signals.add(call, signal)
       }
     } catch (error) {
       const failure = notCalled(procedure.name, error)
