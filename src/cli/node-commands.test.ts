@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { tryShim } from '../host/shim.ts'
 import { until } from '../node/testing.ts'
 import { COMMANDS, GROUPS } from './commands.ts'
 import { type RunOptions, runLine, type Said } from './testing.ts'
@@ -57,6 +58,15 @@ describe('cli/node run', () => {
     expect(said.stdout).toBe('')
     expect(said.stderr).toContain(`ready: n1, control port ${join(directory, 'n1.sock')}`)
     expect(said.stderr).toContain('n1 ended: the arena is whole')
+  })
+
+  const absent = tryShim() === null ? ' (skipped: no native shim)' : ''
+  it.skipIf(absent !== '')(`tells where the IPC port is, once programs may come${absent}`, async () => {
+    const path = join(directory, 'n1.ipc')
+    const node = await start(`node run ${file} --ipc ${path}`)
+    node.stop.abort()
+    const { stderr } = await node.ended
+    expect(stderr).toContain(`ready: n1, control port ${join(directory, 'n1.sock')}, IPC port ${path}`)
   })
 
   it('--json: events as lines on stderr, one document on stdout', async () => {

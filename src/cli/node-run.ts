@@ -97,9 +97,11 @@ function withResolvers(): { promise: Promise<void>; resolve: () => void } {
 }
 
 function sayReady({ args, out, host }: Invocation, node: Node, control: string | null): void {
-  const document = { ready: true, name: node.name, pid: process.pid, control }
+  const ipc = node.ipc?.path ?? null
+  const document = { ready: true, name: node.name, pid: process.pid, control, ipc }
+  const ports = [control === null ? '' : `, control port ${control}`, ipc === null ? '' : `, IPC port ${ipc}`]
   if (out.json) host.stderr.write(`${JSON.stringify(document)}\n`)
-  else out.note(`ready: ${node.name}${control === null ? '' : `, control port ${control}`}`)
+  else out.note(`ready: ${node.name}${ports.join('')}`)
   const fd = args.number('ready-fd')
   if (fd === undefined) return
   try {
