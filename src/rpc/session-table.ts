@@ -29,6 +29,8 @@ export interface OpenSession {
 }
 
 const SECRET_WORDS = 4
+/** Of the time after which an idle session goes, the part after which it may when there are as many as may be. */
+const IDLE_PART = 4
 
 export class SessionTable {
   /** Told of each call in the works that its client gave up. */
@@ -134,16 +136,26 @@ export class SessionTable {
     this.open.set(session.id, entry)
   }
 
-  /** Of a session under which nothing was called nothing can be forgotten: a flood of requests ends the oldest of its own. */
+  /**
+   * Of a session under which nothing was called nothing can be forgotten: a flood of requests ends the oldest of its own. Of the others one
+   * may go that nobody used for a part of the time after which it goes anyway: its client, if it lives, gets another.
+   */
   private makeRoom(now: number): boolean {
     this.expire(now)
     if (this.open.size < this.options.maxSessions) return true
+    let idle: OpenSession | null = null
     for (const entry of this.open.values()) {
-      if (entry.session.isUsed) continue
-      this.drop(entry)
-      return true
+      const { session } = entry
+      if (!session.isUsed) {
+        this.drop(entry)
+        return true
+      }
+      if (session.running > 0 || now - session.usedAt < this.options.idleUs / IDLE_PART) continue
+      if (idle === null || session.usedAt < idle.session.usedAt) idle = entry
     }
-    return false
+    if (idle === null) return false
+    this.drop(idle)
+    return true
   }
 
   private drop(entry: OpenSession): void {

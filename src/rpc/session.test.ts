@@ -217,6 +217,22 @@ describe('rpc/session-table', () => {
   })
 })
 
+describe('rpc/session-table: as many clients as may be called once and went away', () => {
+  it('one that was idle for a quarter of the time makes room, the one that was so longest; none with a call in the works', () => {
+    const table = tableOf()
+    const busy = table.request(request(1), 0)!
+    busy.session.begin(1, 1, 0)
+    const idle = table.request(request(2), 100)!
+    ran(idle.session, 1, 1, null)
+    expect(table.request(request(3), 349)).toBeNull()
+    const third = table.request(request(3), 350)!
+    expect(third).not.toBeNull()
+    expect(table.find(idle.handle, 351)).toBeNull()
+    expect(table.find(busy.handle, 351)).toBe(busy)
+    busy.session.answered(busy.session.record!, null)
+  })
+})
+
 // ---- whatever the network does
 
 type Step =
