@@ -1,6 +1,6 @@
 /** The account that a node keeps of a mapped client: what the client says is checked against it. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { allocb, freemsg } from '../streams/mblk/alloc.ts'
+import { allocb, dupb, freemsg } from '../streams/mblk/alloc.ts'
 import { Arena } from '../streams/mblk/arena.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import { messageFrom } from '../streams/mblk/pullup.ts'
@@ -33,6 +33,41 @@ describe('ipc/mapped-node', () => {
     expect(side.returned(number)).toBe(true)
     expect(side.returned(number)).toBe(false)
     for (const wrong of [-1, 1, 4_711, 0x7fffffff]) expect(side.returned(wrong)).toBe(false)
+  })
+
+  it('a large block counts whole, once; views of one that others have, too, by a part of it', () => {
+    side.close()
+    arena = new Arena({ sizeBytes: 64 * 1024 * 1024 })
+    side = MappedNodeSide.open(arena)!
+    const entry = side.text.toClient >> 2
+    const block = allocb(arena, 60_000)!
+    block.wptr = block.rptr + 1
+    const views = 2_000
+    for (let i = 0; i < views; i++) side.describe(dupb(block)!, entry)
+    freemsg(block)
+    expect(side.isStrained).toBe(false)
+    const numbers: number[] = []
+    while (!side.isStrained) {
+      const alone = allocb(arena, 60_000)!
+      alone.wptr = alone.rptr + 1
+      side.describe(alone, entry)
+      numbers.push(arena.words[entry + NUMBER]!)
+    }
+    // 16 MiB, of which the views are half.
+    expect(numbers.length).toBeGreaterThan(90)
+    expect(numbers.length).toBeLessThan(180)
+    // Each is given back at what it was lent for.
+    for (let slot = 0; slot < views; slot++) expect(side.returned(slot)).toBe(true)
+    for (const number of numbers.slice(1)) expect(side.returned(number)).toBe(true)
+    const held = numbers.length
+    let more = 0
+    while (!side.isStrained) {
+      const alone = allocb(arena, 60_000)!
+      alone.wptr = alone.rptr + 1
+      side.describe(alone, entry)
+      more++
+    }
+    expect(more).toBeGreaterThan(held)
   })
 
   it('what the client has, it may send on, and nothing outside of it', () => {

@@ -18,6 +18,8 @@ import { clearRing, RING_BYTES, RingReader, RingWriter } from './ring.ts'
 /** Blocks that a client has at a time, and their bytes. */
 const LENT_MAX = 32_768
 const LENT_BYTES_MAX = 16 * 1024 * 1024
+/** A view of a block that others have, too, counts for this part of it at least. */
+const SHARED_PART = 16
 /** Blocks that a client may fill: enough for a send buffer of 2 MiB, and 512 small datagrams. */
 const GRANTS = [
   { bytes: HEADER_BLOCK_BYTES, count: 512 },
@@ -45,6 +47,8 @@ export class MappedNodeSide implements BlockSide {
   private readonly freeSlots: number[] = []
   private lentCount = 0
   private lentBytes = 0
+  /** What each counts for, by slot. */
+  private readonly lentCosts: number[] = []
   /** Which grant a tag is a view of; -1: the tag is free. */
   private readonly tags = new Int16Array(TAGS_MAX).fill(-1)
   private readonly toReturn: number[] = []
@@ -117,7 +121,9 @@ export class MappedNodeSide implements BlockSide {
     const slot = this.freeSlots.pop() ?? this.lent.length
     this.lent[slot] = bp
     this.lentCount++
-    this.lentBytes += bp.dblk.lim - bp.dblk.base
+    const cost = costOfLoan(bp)
+    this.lentCosts[slot] = cost
+    this.lentBytes += cost
     const { words } = this.arena
     words[entry + SPACE] = LENT
     words[entry + NUMBER] = slot
@@ -132,7 +138,7 @@ export class MappedNodeSide implements BlockSide {
     this.lent[slot] = null
     this.freeSlots.push(slot)
     this.lentCount--
-    this.lentBytes -= bp.dblk.lim - bp.dblk.base
+    this.lentBytes -= this.lentCosts[slot]!
     freeb(bp)
     return true
   }
@@ -209,4 +215,13 @@ export class MappedNodeSide implements BlockSide {
     this.uses[number] = -1
     freeb(this.grants[number]!)
   }
+}
+
+/**
+ * A block that only the client has is all its doing. Of one that others have as well, many views may be lent, each of a segment between two
+ * programs of this node: they count by their bytes, or by a part of the block where they are tiny.
+ */
+function costOfLoan({ dblk, rptr, wptr }: Mblk): number {
+  const whole = dblk.lim - dblk.base
+  return dblk.ref === 1 ? whole : Math.max(wptr - rptr, whole / SHARED_PART)
 }

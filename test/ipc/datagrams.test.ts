@@ -178,10 +178,17 @@ describe.skipIf(absent).each(HOWS)(
         expect.objectContaining({ code: 'ERR_ADDR_IN_USE' }),
       )
       failed.close()
+      // What two clients say is in no order between them.
+      const clients = (): { streams: number }[] =>
+        (pair.near.ipc!.describe() as { clients: { streams: number }[] }).clients
+      const streams = (): number => clients().reduce((sum, one) => sum + one.streams, 0)
+      await until(() => streams() === 2)
       first.close()
+      await until(() => streams() === 1)
       second.bind(7_003)
       await once(second, 'listening')
       await other.close()
+      await until(() => clients().length === 1)
       await bound(7_003).then(socket => socket.close())
     })
 
