@@ -28,7 +28,7 @@ export const rpcPing: CommandRun = async invocation => {
   const base = await callBase(invocation)
   const version = given ?? (await newest(make, base, program))
   const results: RpcCallLine[] = []
-  const statistics = new PingStatistics(`${base.address} rpc`)
+  const statistics = new PingStatistics(base.address)
   out.line(
     `RPC PING ${base.address}: program ${programText(program)} version ${version} over ${base.transport}`,
   )
@@ -57,7 +57,7 @@ export const rpcPing: CommandRun = async invocation => {
 }
 
 function summaryText({ address, sent, received, lossPercent, rtt }: PingSummary): string {
-  const head = `--- ${address} statistics ---\n${sent} calls made, ${received} answered, ${lossPercent}% unanswered`
+  const head = `--- ${address} rpc statistics ---\n${sent} calls made, ${received} answered, ${lossPercent}% unanswered`
   if (rtt === null) return head
   const times = [rtt.min, rtt.avg, rtt.max, rtt.mdev].map(ms => ms.toFixed(3)).join('/')
   return `${head}\nmin/avg/max/mdev = ${times} ms`

@@ -152,7 +152,7 @@ describe('cli/rpc ping', () => {
     expect(document(said).result).toMatchObject({
       program: NUMBER,
       version: 3,
-      summary: { sent: 2, received: 2 },
+      summary: { address: '127.0.0.1', sent: 2, received: 2 },
       results: [{ kind: 'answer', sequence: 1 }, { sequence: 2 }],
     })
   })

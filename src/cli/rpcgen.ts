@@ -37,7 +37,10 @@ export const rpcgen: CommandRun = async ({ args, out, host }) => {
   if (directory === undefined) {
     const { types, programs } = found
     const own = types.filter(({ isPredeclared }) => !isPredeclared).length
-    out.report({ ...told, files: [] }, `${file}: ${own} types, ${programs.length} programs, no errors`)
+    out.report(
+      { ...told, files: [] },
+      `${file}: ${counted(own, 'type')}, ${counted(programs.length, 'program')}, no errors`,
+    )
     return EXIT_DONE
   }
   const imports = args.string('imports') === '.js' ? '.js' : '.ts'
@@ -89,7 +92,11 @@ function plain(problem: Problem): object {
 function errorText(problems: readonly Problem[], count: number): string {
   const errors = problems.filter(({ severity }) => severity === 'error').map(formatProblem)
   const more = count > MAX_ERRORS ? `, the first ${MAX_ERRORS} are told` : ''
-  return [...errors, `${count} ${count === 1 ? 'error' : 'errors'}${more}`].join('\n')
+  return [...errors, `${counted(count, 'error')}${more}`].join('\n')
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 function write(directory: string, files: ReadonlyMap<string, string>): void {

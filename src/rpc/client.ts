@@ -34,6 +34,8 @@ export class RpcClient implements RpcCaller {
   private readonly engine: ClientEngine
   private readonly settings: ClientSettings
   private readonly host: SocketHost
+  /** Where the server is to be, if that is known. */
+  private readonly place: string
   private holdsRef = false
 
   private constructor(
@@ -42,10 +44,12 @@ export class RpcClient implements RpcCaller {
     options: RpcClientOptions,
     isStream: boolean,
     isLookedUp: boolean,
+    place: string,
   ) {
     const { runtime } = host
     const tracer = options.trace === undefined ? null : new ClientTracer(options.trace)
     this.host = host
+    this.place = place
     this.runtime = runtime
     this.settings = clientSettings(options)
     this.engine = new ClientEngine(
@@ -74,6 +78,7 @@ export class RpcClient implements RpcCaller {
       options,
       options.transport === 'tcp',
       options.port === undefined,
+      options.port === undefined ? options.address : `${options.address} port ${options.port}`,
     )
     if (options.lazy !== true) await client.ready()
     return client
@@ -89,7 +94,7 @@ export class RpcClient implements RpcCaller {
     isStream: boolean,
     options: RpcClientOptions = {},
   ): RpcClient {
-    return new RpcClient(host, source, options, isStream, false)
+    return new RpcClient(host, source, options, isStream, false, '')
   }
 
   /** Calls run once at the most: `atMostOnce` was asked for, and the server gave a session. */
@@ -128,7 +133,8 @@ export class RpcClient implements RpcCaller {
     } catch (error) {
       this.close()
       if (error instanceof RpcError || !(error instanceof StackError)) throw error
-      throw refused(error.code, 'connect', `the server cannot be reached: ${error.message}`, error)
+      const at = this.place === '' ? '' : ` at ${this.place}`
+      throw refused(error.code, 'connect', `the server cannot be reached${at}: ${error.message}`, error)
     }
   }
 
