@@ -52,7 +52,7 @@ describe.skipIf(reason !== '')(titled('bench copies, between two stacks of a pro
     expect(result.missing).toMatchObject([{ id: 'rawtun', reason: 'there is no device' }])
     expect(result.crossover!.ratios).toHaveLength(1)
     expect(result.operations.map(({ name }) => name)).toContain('split of a message in two')
-    expect(result.warnings.join()).toContain('1 rounds decide nothing')
+    expect(result.warnings.join()).toContain('1 round decides nothing')
     expect(said[0]).toMatch(/^\[0\/3\] round 1 of 1: daemon behind the IPC port \(about/)
   }, 60_000)
 
