@@ -4,6 +4,7 @@ import { freemsg } from '../streams/mblk/alloc.ts'
 import type { Mblk } from '../streams/mblk/mblk.ts'
 import type { Runtime } from '../streams/runtime.ts'
 import type { DuplicateCache } from './duplicate-cache.ts'
+import { warnOfEach } from './handler-warnings.ts'
 import { keptReply } from './kept-reply.ts'
 import { writeAccepted, writeAuthError } from './message.ts'
 import { CallPool, ServerCall, type ServerQueue } from './server-call.ts'
@@ -41,6 +42,7 @@ export class CallRunner {
   private readonly counters: Record<ServerCounter, number>
   private readonly options: RpcServerOptions
   private readonly cache: DuplicateCache
+  private readonly onError: (error: unknown, where: string) => void
   private readonly pumping = new Set<ServerQueue>()
   /** Promises are on their way: the loop is to let them. */
   private letsPromisesRun = false
@@ -58,6 +60,7 @@ export class CallRunner {
     this.counters = counters
     this.options = options
     this.cache = cache
+    this.onError = options.onError ?? warnOfEach()
     this.decoder = new XdrDecoder(options.decoder)
     this.encoder = new XdrEncoder(runtime.arena)
     const settled = (call: ServerCall, result: unknown): void => this.settled(call, result, null)
@@ -208,7 +211,7 @@ export class CallRunner {
   /** Tells the program of an error that no peer is told of. */
   tell(error: unknown, where: string): void {
     try {
-      this.options.onError?.(error, where)
+      this.onError(error, where)
     } catch {
       // What is thrown at being told of an error has nobody to be told to.
     }

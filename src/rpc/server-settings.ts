@@ -53,7 +53,7 @@ export interface RpcServerOptions {
   readonly records?: RpcmodOptions
   /** Told of each call that ends. */
   readonly trace?: RpcTrace
-  /** Told what handlers threw that is no status, with the name of the procedure; peers are not told, and without this nobody is: `console.error` will do. */
+  /** Told what handlers threw that is no status, with the name of the procedure; peers are not told. Without it the first of each procedure is a warning of the process. */
   readonly onError?: (error: unknown, where: string) => void
   /** 32 bits that nobody can guess, as an int32: for session handles. The host's generator by default; a simulation brings its own. */
   readonly secretWord?: () => number
