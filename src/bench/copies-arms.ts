@@ -7,7 +7,7 @@ import { readCalls } from './copies-meter.ts'
 import type { CopiesArmId, CopiesCheck, CopiesFigure } from './copies-result.ts'
 import { PEER_ADDRESS, type StackLink } from './copies-stack.ts'
 import { type InProcessArm, STEPS } from './copies-steps.ts'
-import { at, type Place, runPeer } from './peers.ts'
+import { at, LINGER_US, type Place, runPeer } from './peers.ts'
 import type { BenchSite } from './site.ts'
 import { EndProcess, PeerProcess } from './tcp-ends.ts'
 import { PORT_CHARGEN, PORT_DIGEST, PORT_DISCARD, PORT_ECHO } from './tcp-ports.ts'
@@ -47,7 +47,6 @@ export interface CopiesSite {
 
 /** What processes may take beyond their time. */
 const PATIENCE_MS = 15_000
-const LINGER_US = 60
 const END_FILE = 'bench/copies-end.js'
 const HOUR = '--seconds=3600'
 

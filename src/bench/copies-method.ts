@@ -8,6 +8,6 @@ export const METHOD: readonly string[] = [
   'Copied bytes are the counters of the stack (every bulk move of bytes goes through one function): in the stack, at the edge of the program, at the IPC port; by the kernel are those between stack and device, or through the socket of the IPC port, as the driver reports them. What the kernel copies for its own sockets nobody counts.',
   'Heap allocated is the sum of the growth between looks 20 ms apart; what a collection took between two looks is not seen, and a look itself costs some hundred bytes. Pauses are those that the engine reports.',
   'Reads and writes are those that the kernel counts for the process (/proc/PID/io): one for each packet of a device, which has no call for several, and one in vain for each batch. Waiting (epoll) is not among them. Of C on kernel sockets, its own count.',
-  'A round trip is one byte there and back, seen by the program. On TUN the loop of a node looks for the next packet some 40 µs before it sleeps, and so does C on a raw device; of this one, the kernel is the program.',
+  'A round trip is one byte there and back, seen by the program. On TUN the loop of a node looks for the next packet some 100 µs before it sleeps, and so does C on a raw device; of this one, the kernel is the program.',
   'Modules and calls on messages are measured in one process, without a link: "putnext bench modules" with fewer seconds.',
 ]

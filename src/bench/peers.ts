@@ -8,10 +8,13 @@ import { StackError } from '../base/errors.ts'
 import { insideNamespace } from '../host/namespace.ts'
 import { findProgram } from '../host/privilege.ts'
 import type { Shim } from '../host/shim.ts'
+import { SPIN_US } from '../node/loop.ts'
 import { type End, onProcessor } from './placement.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const BUILD_SCRIPT = 'scripts/build-peers'
+/** Microseconds that peers in C look for the next packet before they sleep, at least as long as the loop of a node does. */
+export const LINGER_US = 1.5 * SPIN_US
 /** What a peer may take beyond the time it was asked for. */
 const PATIENCE_MS = 15_000
 

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { endProcess } from './end-process.ts'
 import { NodeProcess } from './node-process.ts'
-import { at, outputIn, type Place, runPeer, spawnIn } from './peers.ts'
+import { at, LINGER_US, outputIn, type Place, runPeer, spawnIn } from './peers.ts'
 import type { BenchSite } from './site.ts'
 import type { TcpEndOptions, TcpEndSent } from './tcp-end.ts'
 import { EndProcess, PeerProcess } from './tcp-ends.ts'
@@ -55,9 +55,6 @@ async function bulkLoads(place: Place, address: string, times: LoadTimes): Promi
     'ping-pong p99 µs': turns['p99Us'] as number,
   }
 }
-
-/** Longer than a round trip to a peer on another core, as the loop of a node looks for its next packet. */
-const LINGER_US = 60
 
 /** `tun-tcp`: what the device allows. */
 export class CeilingArm implements Arm {

@@ -7,7 +7,15 @@ import { CANDIDATE_TITLES, type Candidate, Ceiling, FAR, KernelSockets, NodeCand
 import { copiesPerDatagram } from './copies-check.ts'
 import { heapGrowth } from './heap.ts'
 import { describeMachine } from './machine.ts'
-import { buildPeers, floodPing, type Load, type LoadResult, type PingResult, runLoad } from './peers.ts'
+import {
+  buildPeers,
+  floodPing,
+  LINGER_US,
+  type Load,
+  type LoadResult,
+  type PingResult,
+  runLoad,
+} from './peers.ts'
 import { type OnProgress, Progress } from './progress.ts'
 import { BenchSite, requirePrivileges } from './site.ts'
 import { rotated } from './statistics.ts'
@@ -47,8 +55,6 @@ export interface UdpBenchOptions {
 
 const ROUNDS = 5
 const SECONDS = 3
-/** As long as the loop of a node does, see `src/node/loop.ts`. */
-const LINGER_US = 60
 /** What `udp-load` keeps track of. */
 const WINDOW_MAX = 1_024
 /** Before anything counts: enough for the compiler of the node's JavaScript. */

@@ -26,8 +26,11 @@ export interface NodeLoopOptions {
   readonly spinUs?: number
 }
 
-/** Several round trips to a peer on another core; see the ping-pong in docs/benchmarks.md. */
-const SPIN_US = 40
+/**
+ * As long as a wake-up across cores takes, or a little longer: whoever looks so long loses no more than twice what it would have cost to
+ * know. A peer that answers thirty-two calls at once takes some 50 µs; see docs/benchmarks.md.
+ */
+export const SPIN_US = 100
 /** A look that finds a packet earns one unit, up to the maximum; one in vain costs several. Below zero, no looking. */
 const CREDIT_MAX = 32
 const CREDIT_LOSS = 4
