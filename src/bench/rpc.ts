@@ -23,7 +23,6 @@ export interface RpcBenchOptions {
   readonly onProgress?: OnProgress
 }
 
-/** The compilers need some two seconds of replies of 1 MiB: fifteen hundred of them. */
 const LONG = { rounds: 5, seconds: 1.5, warmupSeconds: 2.2 }
 const QUICK = { rounds: 2, seconds: 0.6, warmupSeconds: 0.4 }
 

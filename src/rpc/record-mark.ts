@@ -20,8 +20,8 @@ const LENGTH_MASK = 0x7fff_ffff
 const LOOSE_RATIO = 4
 /** What loose pieces of one unfinished record may hold in any case. */
 export const LOOSE_BYTES = 256 * 1024
-/** The same where there is memory for it: as many as come while a sender's congestion window grows. */
-export const LOOSE_BYTES_AMPLE = 1024 * 1024
+/** The same where there is memory for it: as many as come while a sender's congestion window grows, which may take all of a record. */
+export const LOOSE_BYTES_AMPLE = 4 * 1024 * 1024
 
 /**
  * Small pieces of an unfinished record that may be memory of others', as the kernel's sockets bring it: of such blocks only so many may be
