@@ -73,7 +73,7 @@ describe.skipIf(reason !== '')(titled('bench udp in namespaces', reason), () => 
     const reason = new DOMException('interrupted', 'AbortError')
     const running = run({
       rounds: 1,
-      seconds: 5,
+      seconds: 1.5,
       signal: controller.signal,
       onProgress: text => {
         if (text.includes('Putnext node, window')) setTimeout(() => controller.abort(reason), 300)
