@@ -49,7 +49,7 @@ th:first-child, thead td:first-child { padding-left: 0; }
 thead td { border-top: 0; }
 tbody th { min-width: 7.5rem; }
 td.text { min-width: 5.5rem; }
-td .range { display: block; color: var(--faint); font-size: .9em; white-space: nowrap; }
+td .range { display: block; color: var(--faint); font-size: .9em; }
 ${plotStyle()}
 @media print {
   :root { color-scheme: light; ${LIGHT} --ground: #fff; }
